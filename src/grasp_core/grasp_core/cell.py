@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one seam between simulation and reality: a cell can be reset, observed and told to act."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+from grasp_core.actions import Action
+from grasp_core.observation import Observation
+
+
+class Reason(StrEnum):
+    """Why an action ended as it did; the same words in results, logs, bags and reports."""
+
+    HELD = "held"
+    MISSED = "missed"
+    SLIPPED = "slipped"
+    PUSHED = "pushed"
+    MOVED = "moved"
+    STOPPED_BY_POLICY = "stopped_by_policy"
+    REFUSED_BY_GUARD = "refused_by_guard"
+    UNREACHABLE = "unreachable"
+    PLANNING_FAILED = "planning_failed"
+    IN_COLLISION = "in_collision"
+    MOTION_FAILED = "motion_failed"
+    GRIPPER_FAILED = "gripper_failed"
+    STALE_STATE = "stale_state"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """One thing that the guard clipped or refused: which limit, what was asked, what was allowed."""
+
+    limit: str
+    asked: float
+    allowed: float
+    message: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an action.
+
+    Attributes:
+        requested: as decided.
+        commanded: what was really commanded after limits; none where nothing was.
+        success: of a grasp: something is held; of a push or step: it was executed; none where it cannot be judged.
+        reason: one word why, ``message`` in a sentence.
+        interventions: what the guard clipped or refused.
+        observation: after the action.
+        info: more for those who know the cell (simulation: ``grasped_id``, ``n_contacts``, ...).
+    """
+
+    requested: Action
+    commanded: Action | None
+    success: bool | None
+    reason: Reason
+    observation: Observation
+    message: str = ""
+    interventions: tuple[Intervention, ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+class SceneError(ValueError):
+    """A scene cannot be made; the message says which and why."""
+
+
+@runtime_checkable
+class Cell(Protocol):
+    """A robot, its gripper and cameras in front of a scene."""
+
+    @property
+    def name(self) -> str:
+        """Name of the cell file."""
+        ...
+
+    def reset(self, scene: str, seed: int) -> Observation:
+        """Make a scene anew, the robot ready and the gripper open; the same seed gives the same scene.
+
+        Raises:
+            SceneError: unknown scene, or it cannot be made.
+        """
+        ...
+
+    def observe(self) -> Observation:
+        """The present observation."""
+        ...
+
+    def execute(self, action: Action) -> Outcome:
+        """Carry out one action to its end."""
+        ...
+
+    def close(self) -> None:
+        """Release what the cell holds; safe to call twice."""
+        ...
