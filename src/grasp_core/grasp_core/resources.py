@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the workspace's data files are: installed by a package, or in the source checkout.
+
+Looked for in this order: a folder named by an environment variable, the share folder of the package that installs
+them (every prefix of ``AMENT_PREFIX_PATH``), the checkout that this file lies in.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Folder at the root of the checkout: (package that installs it, environment variable that overrides it).
+FOLDERS = {
+    "config": ("grasp_bringup", "GRASP_CONFIG_DIR"),
+    "urdf": ("grasp_description", "GRASP_URDF_DIR"),
+    "models": ("grasp_policies", "GRASP_MODELS_DIR"),
+}
+
+
+class ResourceError(FileNotFoundError):
+    """A data file is nowhere; the message lists where it was looked for."""
+
+
+def find(folder: str, relative: str = "") -> Path:
+    """Absolute path of ``relative`` in one of ``FOLDERS``.
+
+    Raises:
+        ResourceError: it is in none of the places.
+    """
+    package, variable = FOLDERS[folder]
+    candidates = [Path(os.environ[variable])] if os.environ.get(variable) else []
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    candidates += [Path(prefix) / "share" / package / folder for prefix in prefixes if prefix]
+    candidates += [parent / folder for parent in Path(__file__).resolve().parents if (parent / "colcon.meta").exists()]
+    for candidate in candidates:
+        if (candidate / relative).exists():
+            return (candidate / relative).resolve()
+    looked = ", ".join(str(c) for c in candidates) or "nowhere"
+    raise ResourceError(
+        f"{folder}/{relative} was not found; looked in {looked}. Build the workspace or set {variable}."
+    )
+
+
+def names(folder: str, relative: str, suffix: str = ".yaml") -> tuple[str, ...]:
+    """Stems of the files with ``suffix`` in a data folder, sorted: the cells, the scenes, the cameras that there are."""
+    return tuple(sorted(path.stem for path in find(folder, relative).glob(f"*{suffix}")))
