@@ -43,5 +43,5 @@ def find(folder: str, relative: str = "") -> Path:
 
 
 def names(folder: str, relative: str, suffix: str = ".yaml") -> tuple[str, ...]:
-    """Stems of the files with ``suffix`` in a data folder, sorted: the cells, the scenes, the cameras that there are."""
+    """Stems of the files with ``suffix`` in a data folder, sorted: which cells, scenes or cameras there are."""
     return tuple(sorted(path.stem for path in find(folder, relative).glob(f"*{suffix}")))
