@@ -89,10 +89,9 @@ class TransformListener:
             self.executor.shutdown()
             self.dedicated_listener_thread.join()
             self.executor = None
-        for subscription in (self.tf_sub, self.tf_static_sub):
-            if subscription is not None:
-                self.node.destroy_subscription(subscription)
-        self.tf_sub = self.tf_static_sub = None
+        if self.tf_sub is not None:
+            self.node.destroy_subscription(self.tf_sub)
+        self.node.destroy_subscription(self.tf_static_sub)
 
     def callback(self, data: TFMessage) -> None:
         """Hand moving transforms to the buffer."""

@@ -173,10 +173,10 @@ class TransformTree:
 
     # ---- reading
 
-    def frames(self) -> set[str]:
+    def frames(self) -> frozenset[str]:
         """Names of all frames, children and parents."""
         with self._changed:
-            return set(self._names)
+            return frozenset(self._names)
 
     def edges(self) -> Iterator[Edge]:
         """A snapshot of every edge, sorted by the name of its child frame."""
