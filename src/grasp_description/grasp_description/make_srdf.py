@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write `urdf/cells/<cell>.srdf`: groups, states and end effectors from the YAML files, disabled collisions by sampling."""
+
+from __future__ import annotations
+
+import argparse
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from itertools import combinations
+
+import numpy as np
+
+from .grippers import load_gripper
+from .resources import cell_urdf, cells, share_folder
+from .robot_model import RobotModel, joint_limits, tool_frames
+from .specs import load_cell, load_robot
+from .srdf import Chain, EndEffector, Group, Srdf, write_srdf
+
+# a pair that touches in at least this share of the samples is a fault of the shapes, not of the pose
+ALWAYS = 0.95
+
+
+def skeleton(cell: str) -> Srdf:
+    """Everything but the disabled collisions."""
+    spec = load_cell(cell)
+    robot = load_robot(spec.robot)
+    groups: dict[str, Group] = {}
+    states: dict[tuple[str, str], dict[str, float]] = {}
+    for name, group in robot.groups.items():
+        groups[name] = Group(name, chain=Chain(group.base, group.tip))
+        for state, values in group.states.items():
+            states[name, state] = dict(zip(group.joints, values, strict=True))
+    effectors, passive = [], []
+    for effector in spec.end_effectors:
+        gripper = load_gripper(effector.gripper)
+        prefix = effector.prefix
+        groups[effector.group] = Group(effector.group, joints=tuple(f"{prefix}{joint}" for joint in gripper.active))
+        for state, positions in gripper.states.items():
+            states[effector.group, state] = {f"{prefix}{joint}": positions[joint] for joint in gripper.active}
+        passive += [f"{prefix}{joint}" for joint in (*gripper.coupled, *gripper.passive)]
+        effectors.append(EndEffector(f"{prefix}{gripper.name}", effector.group, effector.parent_link, effector.arm))
+    for name, parts in spec.extra_groups.items():
+        groups[name] = Group(name, groups=parts)
+    return Srdf(
+        robot=f"{cell}_cell",
+        groups=groups,
+        states=states,
+        end_effectors=tuple(effectors),
+        virtual_joint=("fixed_base", "fixed", "map", "world"),
+        passive_joints=tuple(passive),
+    )
+
+
+def touching_counts(model: RobotModel, samples: int, seed: int) -> Counter[tuple[str, str]]:
+    """How often each pair of links touches over uniformly random joints within limits."""
+    rng = np.random.default_rng(seed)
+    counts: Counter[tuple[str, str]] = Counter()
+    for _ in range(samples):
+        counts.update(model.collision.colliding_pairs(rng.uniform(model.lower, model.upper)))
+    return counts
+
+
+def neighbours(urdf: str, bodies: set[str]) -> set[tuple[str, str]]:
+    """Pairs of bodies that one moving joint connects, links without collision shapes and fixed joints in between ignored."""
+    root = ElementTree.fromstring(urdf)
+    parents = {
+        j.find("child").get("link"): (j.find("parent").get("link"), j.get("type") != "fixed")  # type: ignore[union-attr]
+        for j in root.findall("joint")
+    }
+    found = set()
+    for body in bodies:
+        moving, link = 0, body
+        while link in parents:
+            link, moves = parents[link]
+            moving += moves
+            if link in bodies:
+                if moving <= 1:
+                    found.add(tuple(sorted((body, link))))
+                break
+    return found  # type: ignore[return-value]
+
+
+def descendants(urdf: str, top: str) -> set[str]:
+    """`top` and all links below it."""
+    root = ElementTree.fromstring(urdf)
+    children: dict[str, list[str]] = {}
+    for joint in root.findall("joint"):
+        children.setdefault(joint.find("parent").get("link"), []).append(joint.find("child").get("link"))  # type: ignore[union-attr, arg-type]
+    found, todo = set(), [top]
+    while todo:
+        link = todo.pop()
+        found.add(link)
+        todo += children.get(link, [])
+    return found
+
+
+def compute(cell: str, samples: int, seed: int) -> Srdf:
+    """The cell's SRDF with the pairs that need no check, each with its reason.
+
+    Adjacent  one moving joint lies between them
+    Fixed     nothing moves between them
+    Gripper   parts of one gripper: its fingers are meant to meet
+    Default   touch in (nearly) every sample: the shapes overlap, the parts do not
+    Never     touched in no sample
+
+    Furniture and cameras stand where calibration puts them (xacro arguments), so no pair with them is ever disabled as Never.
+    """
+    base = skeleton(cell)
+    spec = load_cell(cell)
+    urdf = cell_urdf(cell)
+    model = RobotModel(urdf, write_srdf(base, "sampling"), joint_limits(cell), tool_frames(cell))
+    counts = touching_counts(model, samples, seed)
+    bodies = model.collision.links
+    adjacent = neighbours(urdf, set(bodies))
+    grippers = [descendants(urdf, f"{e.prefix}{load_gripper(e.gripper).root}") for e in spec.end_effectors]
+    movable = set(bodies) - descendants(urdf, load_robot(spec.robot).root)
+    movable |= {camera["link"] for camera in spec.cameras.values()}
+    disabled: dict[tuple[str, str], str] = {}
+    for first, second in combinations(sorted(bodies), 2):
+        pair = (first, second)
+        if pair in adjacent:
+            disabled[pair] = "Adjacent"
+        elif model.collision.moving_with(first) == model.collision.moving_with(second):
+            disabled[pair] = "Fixed"
+        elif any(first in parts and second in parts for parts in grippers):
+            disabled[pair] = "Gripper"
+        elif counts[pair] == 0 and first not in movable and second not in movable:
+            disabled[pair] = "Never"
+        elif counts[pair] >= ALWAYS * samples:
+            disabled[pair] = "Default"
+    return Srdf(**{**base.__dict__, "disabled": disabled})
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cells", nargs="*", metavar="CELL", help=f"which cells (default: all of {', '.join(cells())})")
+    parser.add_argument("--samples", type=int, default=20000, help="random configurations to test")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    for cell in options.cells or cells():
+        srdf = compute(cell, options.samples, options.seed)
+        note = f"made by make_srdf for cell {cell} from {options.samples} samples, seed {options.seed}; edit the YAML files and run it again"
+        path = share_folder() / "urdf" / "cells" / f"{cell}.srdf"
+        path.write_text(write_srdf(srdf, note), encoding="utf-8")
+        reasons = Counter(srdf.disabled.values())
+        print(
+            f"{cell}: {len(srdf.disabled)} pairs disabled ({', '.join(f'{k} {v}' for k, v in sorted(reasons.items()))}) -> {path.name}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,513 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`RobotModel`: kinematics and collision of one cell, from its URDF and SRDF.
+
+All poses are in the URDF's root frame, `world`. All arrays are float64; joint vectors hold every actuated joint (no mimic joints) in
+the order of `joint_names` unless a group is named, then the group's joints in the group's order.
+"""
+
+from __future__ import annotations
+
+import functools
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pinocchio as pin
+from numpy.typing import ArrayLike, NDArray
+
+from grasp_core.geometry import check_rigid
+
+from . import chain as kernels
+from .collision import CollisionWorld
+from .grippers import GripperSpec, load_gripper
+from .resources import cell_srdf, cell_urdf
+from .specs import CellSpec, JointLimits, RobotSpec, load_cell, load_robot
+from .srdf import Srdf, parse_srdf
+
+Array = NDArray[np.float64]
+
+TOLERANCE_M = 1e-6
+TOLERANCE_RAD = 1e-6
+ITERATIONS = 60
+# one radian of rotation error weighs as much as this many metres of translation error
+LENGTH_SCALE_M = 0.3
+RELAX_ROUNDS = 12
+
+
+@dataclass(frozen=True)
+class JointGroup:
+    """Joints that are planned for together.
+
+    Attributes:
+        joints: names, in the order of the group's vectors.
+        indices: their places in the full joint vector, int [k].
+        tip: the chain's tip link; empty where the group is no single chain.
+        tcp: the frame that `ik` moves by default: the gripper's grasp_tcp where one is mounted, else the tip.
+        states: named states, float64 [k] each.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    indices: NDArray[np.int64]
+    tip: str
+    tcp: str
+    states: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class IkResult:
+    """Outcome of `RobotModel.ik`.
+
+    Attributes:
+        success: whether q reaches the target within tolerance and limits (and passes `valid`).
+        q: full joint vector [n]; the last try where there is no success.
+        position_error_m, rotation_error_rad: what remains at q.
+        tries: seeds used.
+        iterations: Levenberg-Marquardt steps in all.
+        message: in words why there is no solution; empty on success.
+    """
+
+    success: bool
+    q: Array
+    position_error_m: float
+    rotation_error_rad: float
+    tries: int
+    iterations: int
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Flat arrays for the kernels in `chain`: the moving joints from the root to one frame."""
+
+    joints: NDArray[np.int64]
+    multipliers: Array
+    offsets: Array
+    origins: Array
+    axes: Array
+    prismatic: NDArray[np.bool_]
+
+
+class RobotModel:
+    """Kinematics and collision of one cell. Not safe for use by two threads at once: make one per thread."""
+
+    def __init__(
+        self, urdf: str, srdf: str, limits: Mapping[str, JointLimits], tcp_of_group: Mapping[str, str]
+    ) -> None:
+        """Build from texts; `RobotModel.from_cell` is the usual way.
+
+        Args:
+            urdf: URDF text with a fixed root and one-degree-of-freedom joints.
+            srdf: SRDF text of the same robot.
+            limits: acceleration and jerk limits by joint name, all actuated joints.
+            tcp_of_group: tool frame by group name.
+
+        Raises:
+            ValueError: the SRDF names something that the URDF lacks, or a joint has no limits.
+        """
+        self.urdf = urdf
+        self.srdf: Srdf = parse_srdf(srdf)
+        self.pin_model = pin.buildModelFromXML(urdf, True)
+        self._pin_data = self.pin_model.createData()
+        by_index: dict[int, str] = {}
+        for name, joint in zip(self.pin_model.names, self.pin_model.joints, strict=True):
+            if joint.nq == 1 and "Mimic" not in joint.shortname() and joint.idx_q >= 0:
+                by_index[joint.idx_q] = name
+            elif joint.nq > 1:
+                raise ValueError(
+                    f"joint {name} ({joint.shortname()}) has more than one coordinate; use limited one-axis joints"
+                )
+        self.joint_names: tuple[str, ...] = tuple(by_index[i] for i in range(self.pin_model.nq))
+        self._index = {name: i for i, name in enumerate(self.joint_names)}
+        if missing := [name for name in self.joint_names if name not in limits]:
+            raise ValueError(f"no limits given for joint {', '.join(missing)}")
+        self.lower: Array = np.array(self.pin_model.lowerPositionLimit, dtype=np.float64)
+        self.upper: Array = np.array(self.pin_model.upperPositionLimit, dtype=np.float64)
+        self.velocity_limit: Array = np.array([limits[name].velocity for name in self.joint_names])
+        self.acceleration_limit: Array = np.array([limits[name].acceleration for name in self.joint_names])
+        self.jerk_limit: Array = np.array([limits[name].jerk for name in self.joint_names])
+        self.effort_limit: Array = np.array([limits[name].effort for name in self.joint_names])
+        self._read_tree(urdf)
+        self.groups: Mapping[str, JointGroup] = {name: self._group(name, tcp_of_group) for name in self.srdf.groups}
+        self.collision = CollisionWorld(self.pin_model, urdf, self.srdf.disabled)
+        self._chains: dict[str, Chain] = {}
+        self.neutral: Array = self._neutral()
+
+    @classmethod
+    def from_cell(cls, cell: str, prefix: str = "", **arguments: str | float) -> RobotModel:
+        """Build the model of a described cell, for instance `RobotModel.from_cell("ur5")`.
+
+        Args:
+            cell: one of `grasp_description.cells()`.
+            prefix: put before every link and joint of the robot.
+            arguments: more xacro arguments (camera poses, the iiwa's model, ...).
+        """
+        urdf, srdf = cell_urdf(cell, prefix=prefix, **arguments), cell_srdf(cell, prefix)
+        return cls(urdf, srdf, joint_limits(cell, prefix), tool_frames(cell, prefix))
+
+    # --- names and vectors -----------------------------------------------------------------------------------------------------
+
+    def index(self, joint: str) -> int:
+        """Place of a joint in the full vector.
+
+        Raises:
+            KeyError: there is no such actuated joint; the message lists them.
+        """
+        if joint not in self._index:
+            raise KeyError(f"no actuated joint {joint}; there are {', '.join(self.joint_names)}")
+        return self._index[joint]
+
+    def group(self, name: str) -> JointGroup:
+        """A group by name.
+
+        Raises:
+            KeyError: there is no such group; the message lists them.
+        """
+        if name not in self.groups:
+            raise KeyError(f"no group {name}; there are {', '.join(self.groups)}")
+        return self.groups[name]
+
+    def state(self, name: str, group: str | None = None) -> Array:
+        """Full vector [n] of a named state: of one group (others as in `neutral`) or of all groups that have it."""
+        q = self.neutral.copy()
+        chosen = [self.group(group)] if group else list(self.groups.values())
+        found = [g for g in chosen if name in g.states]
+        if not found:
+            known = sorted({state for g in chosen for state in g.states})
+            raise KeyError(f"no state {name}; there are {', '.join(known)}")
+        for g in found:
+            q[g.indices] = g.states[name]
+        return q
+
+    def vector(self, positions: Mapping[str, float], q: ArrayLike | None = None) -> Array:
+        """Full vector from positions by joint name, the rest from q (default `neutral`); coupled (mimic) joints are ignored."""
+        full = self.neutral.copy() if q is None else np.array(q, dtype=np.float64)
+        for name, value in positions.items():
+            if name in self._index:
+                full[self._index[name]] = value
+            elif name not in self._mimics:
+                self.index(name)
+        return full
+
+    def positions(self, q: ArrayLike) -> dict[str, float]:
+        """Positions by name of all moving joints, the coupled ones included."""
+        values = self._full(q)
+        named = dict(zip(self.joint_names, values.tolist(), strict=True))
+        for name, (of, multiplier, offset) in self._mimics.items():
+            named[name] = multiplier * named[of] + offset
+        return named
+
+    def within_limits(self, q: ArrayLike, margin: float = 0.0) -> bool:
+        """Whether every joint lies inside of its limits by at least `margin` (rad or m)."""
+        values = self._full(q)
+        return bool(np.all(values >= self.lower + margin) and np.all(values <= self.upper - margin))
+
+    def outside_limits(self, q: ArrayLike, tolerance: float = 1e-9) -> dict[str, tuple[float, float, float]]:
+        """Joints outside of their limits: name to (position, lower, upper)."""
+        values = self._full(q)
+        wrong = np.flatnonzero((values < self.lower - tolerance) | (values > self.upper + tolerance))
+        return {self.joint_names[i]: (float(values[i]), float(self.lower[i]), float(self.upper[i])) for i in wrong}
+
+    # --- kinematics ------------------------------------------------------------------------------------------------------------
+
+    def fk(self, q: ArrayLike, frame: str) -> Array:
+        """Pose T_base_frame [4, 4] of a link or frame at q [n]; base is the URDF's root."""
+        T, _, _ = self._frames(self._full(q), self._chain(frame))
+        return T
+
+    def jacobian(self, q: ArrayLike, frame: str, group: str | None = None) -> Array:
+        """Velocity of a frame per joint rate, [6, n] or [6, k] for a group: linear (m/s) then angular (rad/s), root axes."""
+        chain = self._chain(frame)
+        T, points, directions = self._frames(self._full(q), chain)
+        part = np.zeros((6, len(chain.joints)))
+        columns = np.arange(len(chain.joints))
+        kernels.jacobian_from(T, points, directions, chain.prismatic, columns, part)
+        J = np.zeros((6, len(self.joint_names)))
+        for k, joint in enumerate(chain.joints):
+            J[:, joint] += chain.multipliers[k] * part[:, k]
+        return J if group is None else J[:, self.group(group).indices]
+
+    def ik(
+        self,
+        T_base_tcp: ArrayLike,
+        seed: ArrayLike,
+        group: str = "arm",
+        *,
+        frame: str | None = None,
+        position_only: bool = False,
+        restarts: int = 40,
+        rng: np.random.Generator | None = None,
+        valid: Callable[[Array], bool] | None = None,
+        towards_ready: bool = True,
+    ) -> IkResult:
+        """Joints of a group that bring a frame to a pose, by damped least squares from `seed` and then from random seeds.
+
+        Redundant arms (and position-only targets) are moved along the null-space towards the group's ready state. Joints that may
+        turn more than a full turn come back in the turn closest to the seed.
+
+        Args:
+            T_base_tcp: target of the frame, [4, 4].
+            seed: full joint vector [n]; joints outside of the group stay as they are in it.
+            group: a chain group.
+            frame: what to move; the group's tcp by default.
+            position_only: leave the orientation free.
+            restarts: random seeds to try after `seed`; about 60 microseconds each.
+            rng: source of the random seeds; a fixed one by default, so that equal calls give equal answers.
+            valid: further test of a solution, for instance free of collision; the search goes on until it holds.
+            towards_ready: use the null-space; turn off to stay close to the seed.
+
+        Raises:
+            ValueError: the target is no rigid transform, or the group moves nothing on the way to the frame.
+        """
+        target = check_rigid(T_base_tcp, "the IK target")
+        start = self._full(seed)
+        chosen = self.group(group)
+        chain = self._chain(frame or chosen.tcp)
+        columns = np.array(
+            [k for k, joint in enumerate(chain.joints) if joint in set(chosen.indices.tolist())], dtype=np.int64
+        )
+        if len(columns) == 0:
+            raise ValueError(f"no joint of group {group} moves {frame or chosen.tcp}")
+        joints = chain.joints[columns]
+        lower, upper = self.lower[joints], self.upper[joints]
+        rows = 3 if position_only else 6
+        rng = np.random.default_rng(0) if rng is None else rng
+        ready = self.state("ready", group)[joints] if "ready" in chosen.states else start[joints]
+        relax = RELAX_ROUNDS if towards_ready and len(columns) > rows else 0
+        q_chain = chain.multipliers * start[chain.joints] + chain.offsets
+        seeds = np.clip(start[joints], lower, upper)[None, :]
+        tries = iterations = 0
+        refused = 0
+        q_out = np.empty_like(q_chain)
+        while True:
+            ok, used, steps = kernels.solve_ik(
+                q_chain, seeds, target, chain.origins, chain.axes, chain.prismatic, columns, lower, upper, rows,
+                LENGTH_SCALE_M, TOLERANCE_M, TOLERANCE_RAD, ITERATIONS, ready, relax, q_out,
+            )  # fmt: skip
+            tries += used
+            iterations += steps
+            q = start.copy()
+            q[joints] = q_out[columns]
+            if ok:
+                q[joints] = _nearest_turn(q[joints], start[joints], lower, upper, chain.prismatic[columns])
+                if valid is None or valid(q):
+                    return self._ik_result(True, q, target, chain, tries, iterations, "")
+                refused += 1
+            left = restarts + 1 - tries
+            if left <= 0:
+                break
+            span_low, span_high = np.maximum(lower, ready - np.pi), np.minimum(upper, ready + np.pi)
+            seeds = rng.uniform(span_low, span_high, size=(left, len(joints)))
+        reason = (
+            f"{refused} solutions were refused by the further test"
+            if refused
+            else "no solution within the joint limits"
+        )
+        return self._ik_result(False, q, target, chain, tries, iterations, f"{reason} after {tries} seeds")
+
+    def reachable(
+        self, T_base_tcp: ArrayLike, group: str = "arm", *, seed: ArrayLike | None = None, free: bool = True
+    ) -> bool:
+        """Whether a group can bring its tcp to a pose, by default without collision (obstacles included)."""
+        start = self.state("ready") if seed is None else self._full(seed)
+        valid = (lambda q: not self.collision.check(q)) if free else None
+        return self.ik(T_base_tcp, start, group, valid=valid).success
+
+    def random_configuration(
+        self, rng: np.random.Generator, group: str | None = None, q: ArrayLike | None = None
+    ) -> Array:
+        """Uniformly random joints within limits (each within a half turn of ready), of one group or of all."""
+        full = self.neutral.copy() if q is None else self._full(q).copy()
+        indices = np.arange(len(self.joint_names)) if group is None else self.group(group).indices
+        middle = self.neutral[indices]
+        low = np.maximum(self.lower[indices], middle - np.pi)
+        high = np.minimum(self.upper[indices], middle + np.pi)
+        full[indices] = rng.uniform(low, high)
+        return full
+
+    def random_reachable_pose(
+        self, rng: np.random.Generator, group: str = "arm", *, free: bool = True, tries: int = 1000
+    ) -> tuple[Array, Array]:
+        """A pose of the group's tcp that is reachable by construction, and the joints [n] that reach it.
+
+        Raises:
+            RuntimeError: `tries` random configurations were all in collision.
+        """
+        for _ in range(tries):
+            q = self.random_configuration(rng, group)
+            if not free or not self.collision.check(q):
+                return self.fk(q, self.group(group).tcp), q
+        raise RuntimeError(
+            f"{tries} random configurations of {group} were all in collision; check the cell's furniture"
+        )
+
+    # --- inside ----------------------------------------------------------------------------------------------------------------
+
+    def _full(self, q: ArrayLike) -> Array:
+        values = np.asarray(q, dtype=np.float64)
+        if values.shape != (len(self.joint_names),):
+            raise ValueError(
+                f"a joint vector has shape ({len(self.joint_names)},), not {values.shape}; use vector() to fill in joints"
+            )
+        return values
+
+    def _read_tree(self, urdf: str) -> None:
+        """Read joints with their couplings, and each link's parent joint."""
+        root = ElementTree.fromstring(urdf)
+        self._parent_joint = {j.find("child").get("link"): j for j in root.findall("joint")}  # type: ignore[union-attr]
+        self.links: tuple[str, ...] = tuple(link.get("name", "") for link in root.findall("link"))
+        self._mimics: dict[str, tuple[str, float, float]] = {}
+        for joint in root.findall("joint"):
+            mimic = joint.find("mimic")
+            if mimic is not None:
+                values = (mimic.get("joint", ""), float(mimic.get("multiplier", "1")), float(mimic.get("offset", "0")))
+                self._mimics[joint.get("name", "")] = values
+
+    def _chain(self, frame: str) -> Chain:
+        if frame in self._chains:
+            return self._chains[frame]
+        if frame not in self.links:
+            raise KeyError(f"no frame {frame}; there are {', '.join(self.links)}")
+        path = []
+        link: str | None = frame
+        while link in self._parent_joint:
+            path.append(self._parent_joint[link])
+            link = path[-1].find("parent").get("link")  # type: ignore[union-attr]
+        joints, multipliers, offsets, origins, axes, prismatic = [], [], [], [], [], []
+        T = np.eye(4)
+        for joint in reversed(path):
+            T = T @ _origin(joint)
+            kind, name = joint.get("type"), joint.get("name", "")
+            if kind == "fixed":
+                continue
+            of, multiplier, offset = self._mimics.get(name, (name, 1.0, 0.0))
+            axis = np.array([float(v) for v in joint.find("axis").get("xyz").split()])  # type: ignore[union-attr]
+            joints.append(self.index(of))
+            multipliers.append(multiplier)
+            offsets.append(offset)
+            origins.append(T)
+            axes.append(axis / np.linalg.norm(axis))
+            prismatic.append(kind == "prismatic")
+            T = np.eye(4)
+        chain = Chain(
+            np.array(joints, dtype=np.int64), np.array(multipliers), np.array(offsets), np.ascontiguousarray([*origins, T]),
+            np.array(axes).reshape(-1, 3), np.array(prismatic, dtype=np.bool_),
+        )  # fmt: skip
+        self._chains[frame] = chain
+        return chain
+
+    def _frames(self, q: Array, chain: Chain) -> tuple[Array, Array, Array]:
+        count = len(chain.joints)
+        T, points, directions = np.empty((4, 4)), np.empty((count, 3)), np.empty((count, 3))
+        q_chain = chain.multipliers * q[chain.joints] + chain.offsets
+        kernels.chain_frames(q_chain, chain.origins, chain.axes, chain.prismatic, T, points, directions)
+        return T, points, directions
+
+    def _ik_result(
+        self, ok: bool, q: Array, target: Array, chain: Chain, tries: int, iterations: int, message: str
+    ) -> IkResult:
+        T, _, _ = self._frames(q, chain)
+        error = np.empty(6)
+        kernels.pose_error(T, target, error)
+        far, turned = float(np.linalg.norm(error[:3])), float(np.linalg.norm(error[3:]))
+        return IkResult(ok, q, far, turned, tries, iterations, message)
+
+    def _group(self, name: str, tcp_of_group: Mapping[str, str]) -> JointGroup:
+        described = self.srdf.groups[name]
+        joints = list(self._joints_of(name, ()))
+        indices = np.array([self.index(joint) for joint in joints], dtype=np.int64)
+        tip = described.chain.tip if described.chain else ""
+        states = {}
+        for (group, state), values in self.srdf.states.items():
+            if group == name:
+                if missing := [joint for joint in joints if joint not in values]:
+                    raise ValueError(f"SRDF state {state} of {name} lacks {', '.join(missing)}")
+                states[state] = np.array([values[joint] for joint in joints])
+        return JointGroup(name, tuple(joints), indices, tip, tcp_of_group.get(name, tip), states)
+
+    def _joints_of(self, group: str, above: tuple[str, ...]) -> Iterable[str]:
+        """Actuated joints of a group, in the chain's order; nested groups in theirs."""
+        if group in above:
+            raise ValueError(f"SRDF group {group} contains itself")
+        if group not in self.srdf.groups:
+            raise ValueError(f"SRDF names a group {group} that it does not describe")
+        described = self.srdf.groups[group]
+        found: dict[str, None] = {}
+        if described.chain:
+            link: str | None = described.chain.tip
+            chain = []
+            while link != described.chain.base:
+                if link not in self._parent_joint:
+                    raise ValueError(
+                        f"SRDF group {group}: no chain from {described.chain.base} to {described.chain.tip}"
+                    )
+                joint = self._parent_joint[link]
+                chain.append(joint.get("name", ""))
+                link = joint.find("parent").get("link")  # type: ignore[union-attr]
+            found.update(dict.fromkeys(name for name in reversed(chain) if name in self._index))
+        for name in described.joints:
+            if name not in self._mimics:
+                self.index(name)
+                found[name] = None
+        for part in described.groups:
+            found.update(dict.fromkeys(self._joints_of(part, (*above, group))))
+        return found
+
+    def _neutral(self) -> Array:
+        """Every group's ready state (grippers: open); joints in no group at 0 or the closest limit."""
+        q = np.clip(np.zeros(len(self.joint_names)), self.lower, self.upper)
+        for state in ("open", "ready"):
+            for group in self.groups.values():
+                if state in group.states:
+                    q[group.indices] = group.states[state]
+        return q
+
+
+def _origin(joint: ElementTree.Element) -> Array:
+    origin = joint.find("origin")
+    if origin is None:
+        return np.eye(4)
+    xyz = np.array([float(v) for v in origin.get("xyz", "0 0 0").split()])
+    roll, pitch, yaw = (float(v) for v in origin.get("rpy", "0 0 0").split())
+    T = np.eye(4)
+    T[:3, :3] = pin.rpy.rpyToMatrix(roll, pitch, yaw)
+    T[:3, 3] = xyz
+    return T
+
+
+def _nearest_turn(q: Array, seed: Array, lower: Array, upper: Array, prismatic: NDArray[np.bool_]) -> Array:
+    """Each revolute joint in the turn closest to the seed that its limits allow."""
+    turned = q - 2 * np.pi * np.round((q - seed) / (2 * np.pi))
+    fits = (turned >= lower) & (turned <= upper) & ~prismatic
+    return np.where(fits, turned, q)
+
+
+@functools.lru_cache(maxsize=32)
+def joint_limits(cell: str, prefix: str = "") -> Mapping[str, JointLimits]:
+    """Limits of every joint of a cell, robot and grippers, by name."""
+    spec: CellSpec = load_cell(cell)
+    robot: RobotSpec = load_robot(spec.robot)
+    limits = {f"{prefix}{name}": values for name, values in robot.joints.items()}
+    for effector in spec.end_effectors:
+        gripper: GripperSpec = load_gripper(effector.gripper)
+        limits.update({f"{prefix}{effector.prefix}{name}": values for name, values in gripper.joints.items()})
+    return limits
+
+
+def tool_frames(cell: str, prefix: str = "") -> Mapping[str, str]:
+    """The tool frame of each arm group, and of each group whose chain ends at the same link as that arm."""
+    spec = load_cell(cell)
+    groups = load_robot(spec.robot).groups
+    frames = {}
+    for effector in spec.end_effectors:
+        tip = groups[effector.arm].tip
+        for name, group in groups.items():
+            if group.tip == tip:
+                frames[name] = f"{prefix}{effector.prefix}{load_gripper(effector.gripper).tcp_frame}"
+    return frames
+
+
+def group_names(model: RobotModel) -> Sequence[str]:
+    """Names of the groups that are chains, for which `ik` works."""
+    return [name for name, group in model.groups.items() if group.tip]
