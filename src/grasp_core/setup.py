@@ -13,6 +13,7 @@ setup(
         (f"share/{package_name}", ["package.xml"]),
     ],
     install_requires=["setuptools", "numpy", "scipy", "pydantic", "PyYAML"],
+    extras_require={"test": ["pytest"]},
     zip_safe=True,
     maintainer="Grasp maintainers",
     maintainer_email="maintainers@users.noreply.b-seed-9ef2b43f.example",

@@ -9,12 +9,13 @@ package_name = "grasp_description"
 def tree(folder: str) -> list[tuple[str, list[str]]]:
     """List every file below `folder` as (destination, files) for data_files.
 
-    `folder` is a link inside this package to the folder of the same name at the root of the workspace: paths stay inside of the
-    package, as colcon's symlink install wants them.
+    `folder` is a link inside this package to the folder of the same name at the root of the workspace: paths stay inside
+    of the package, as colcon's symlink install wants them. A symlinked build keeps links to files that are gone: those
+    are passed over.
     """
     listed = []
     for here, _, names in sorted(os.walk(folder, followlinks=True)):
-        files = [os.path.join(here, name) for name in sorted(names)]
+        files = [path for name in sorted(names) if os.path.isfile(path := os.path.join(here, name))]
         if files:
             listed.append((os.path.join("share", package_name, here), files))
     return listed

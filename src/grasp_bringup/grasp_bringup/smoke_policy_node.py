@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The smoke graph's policy: answers the action ``infer`` with a grasp on the disc in the newest picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import rclpy
+from rclpy.action import ActionServer
+from rclpy.action.server import ServerGoalHandle
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
+
+from grasp_bringup.smoke_picture import locate, to_base
+from grasp_interfaces.action import Infer
+from grasp_interfaces.msg import PolicyAction
+
+
+class SmokePolicyNode(Node):
+    """Subscribes ``camera/color/image_raw``, offers ``infer``."""
+
+    def __init__(self) -> None:
+        super().__init__("smoke_policy")
+        self._picture: Image | None = None
+        self.create_subscription(Image, "camera/color/image_raw", self._on_image, qos_profile_sensor_data)
+        self._server = ActionServer(self, Infer, "infer", self._infer)
+        self.get_logger().info("ready")
+
+    def _on_image(self, message: Image) -> None:
+        self._picture = message
+
+    def _infer(self, goal: ServerGoalHandle) -> Infer.Result:
+        goal.publish_feedback(Infer.Feedback(stage="locate"))
+        result = Infer.Result()
+        message = self._picture
+        if message is None:
+            result.message = "no picture has arrived yet"
+            goal.abort()
+            return result
+        pixels = np.frombuffer(message.data, dtype=np.uint8).reshape(message.height, message.width, 3)
+        centre = locate(pixels)
+        action = PolicyAction(header=message.header)
+        if centre is None:
+            action.kind = PolicyAction.STOP
+            action.stop_reason = "the table is empty"
+        else:
+            action.kind = PolicyAction.GRASP
+            action.grasp.pose.position.x, action.grasp.pose.position.y = to_base(*centre)
+            action.grasp.width = -1.0
+            action.grasp.score = 1.0
+        result.success = True
+        result.decision.action = action
+        result.decision.value = action.grasp.score
+        goal.succeed()
+        return result
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node until it is told to stop."""
+    rclpy.init(args=args)
+    node = SmokePolicyNode()
+    try:
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The one entry point of this workspace. Run ./ws help.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+    cat <<'EOF'
+usage: ./ws COMMAND [ARGUMENTS]
+
+  setup          set everything up: system packages, virtual environment, wheels, stand-ins, colcon build.
+                 Safe to run again; goes on where it was interrupted; a second run takes seconds.
+  demo           set up, then start the smallest real graph: two processes, an action, images; ends by itself.
+  test [ARGS]    set up, then run the test suite; arguments go to pytest (-k NAME, a path, ...).
+  lint           set up, then check style, format, types, shell scripts and launch files.
+  bench [NAMES]  set up, then run benchmarks/NAME.py (all without a name) and collect their JSON in .ws/bench.
+  shell          set up, then open a shell in which ros2 and the workspace work.
+  clean          remove what was built and installed here (.venv .ws build install log); recordings stay.
+  help           this text.
+
+  WS_PYTHON=PATH   the Python (3.11 or 3.12) to make the virtual environment with
+  WS_ROS=NAME      use that installed distribution (jazzy, kilted, lyrical, rolling), or none for the wheels
+EOF
+}
+
+enter() {
+    bash scripts/setup.sh
+    set +u
+    . ./env.sh
+    set -u
+}
+
+command="${1:-help}"
+[ $# -gt 0 ] && shift
+case "$command" in
+    setup)
+        bash scripts/setup.sh "$@"
+        ;;
+    demo)
+        enter
+        exec ros2 launch grasp_bringup smoke.launch.py exchanges:=5 "$@"
+        ;;
+    test)
+        enter
+        exec python -m pytest -n "${WS_TEST_PROCESSES:-2}" "$@"
+        ;;
+    lint)
+        enter
+        exec bash scripts/lint.sh
+        ;;
+    bench)
+        enter
+        exec bash scripts/bench.sh "$@"
+        ;;
+    shell)
+        enter
+        exec "${SHELL:-bash}" -i
+        ;;
+    clean)
+        rm -rf .venv .ws build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis
+        echo "removed what was built and installed here"
+        ;;
+    help | -h | --help)
+        usage
+        ;;
+    *)
+        echo "ws: there is no command '$command'" >&2
+        usage >&2
+        exit 2
+        ;;
+esac
