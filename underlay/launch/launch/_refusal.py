@@ -9,7 +9,7 @@ from typing import Any
 class UnsupportedByStandInError(ImportError):
     """Something of upstream's that the stand-in does not have.
 
-    An ImportError rather than an AttributeError, since ``from launch.x import y`` would hide the sentence of the latter.
+    An ImportError rather than an AttributeError, since ``from launch.x import y`` hides the latter's sentence.
     """
 
 

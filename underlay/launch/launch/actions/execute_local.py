@@ -223,7 +223,13 @@ class ExecuteLocal(Action):
         supervisor = context.supervisor
         supervisor.prepare()
 
+        early: list[tuple[int, bytes]] = []
+        announced = False
+
         def on_output(fd: int, data: bytes) -> None:
+            if not announced:
+                early.append((fd, data))  # it may write before its start is announced
+                return
             kind = ProcessStdout if fd == 1 else ProcessStderr
             context.emit_event_sync(kind(text=data, **details))
 
@@ -246,6 +252,9 @@ class ExecuteLocal(Action):
         supervisor.started(child.pid, self._name)
         self._logger.info(f"process started with pid [{child.pid}]")
         context.emit_event_sync(ProcessStarted(**details))
+        announced = True
+        for fd, data in early:
+            on_output(fd, data)
         if self._shutdown_future is not None and self._shutdown_future.done():
             context.emit_event_sync(ShutdownProcess(process_matcher=matches_action(self)))
 

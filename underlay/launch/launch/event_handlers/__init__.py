@@ -47,7 +47,8 @@ class OnActionEventBase(BaseEventHandler):
                 return False
             if action_matcher is None:
                 return True
-            return event.action is action_matcher if is_action else bool(action_matcher(event.action))
+            action = getattr(event, "action", None)
+            return action is action_matcher if is_action else bool(action_matcher(action))
 
         super().__init__(matcher=matches, **kwargs)
         self._callback: Callable[[Any, LaunchContext], Any] | None = on_event if callable(on_event) else None
