@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the planners inside this process share, and the cheap one that only draws straight lines in joint space."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from grasp_core.geometry import Array
+from grasp_core.planning import Obstacle, PlanOptions, PlanResult, PlanStatus
+from grasp_core.ports import JointState, JointTrajectory
+
+from .line import follow_line
+from .model import PlanningModel
+from .paths import JointPath, rounded_paths, sample
+from .requests import PlanSettings, Refusal, Task, in_words, refused
+from .timing import TimingError, rest, time_paths
+
+# A goal this close to the start (rad or m) needs no motion.
+SAME = 1e-6
+
+
+class EmbeddedPlanner(ABC):
+    """A ``MotionPlanner`` on a ``PlanningModel``: checks requests, follows lines, times paths, words refusals.
+
+    A back end finds the way between joint positions (``_connect``). Requests from several threads wait for each other.
+
+    Args:
+        model: the robot; it must not be used by others while a request is answered.
+        settings: how to work.
+    """
+
+    name = "embedded"
+    avoids_environment = True
+
+    def __init__(self, model: PlanningModel, settings: PlanSettings | None = None) -> None:
+        self.model = model
+        self.settings = settings or PlanSettings()
+        self._lock = threading.Lock()
+
+    def set_obstacles(self, obstacles: tuple[Obstacle, ...]) -> None:
+        """Replace the obstacles beyond the cell's own furniture.
+
+        Raises:
+            ValueError: two obstacles share a name, or one has a link's name.
+        """
+        with self._lock:
+            self.model.set_obstacles(obstacles)
+
+    def plan_to_joints(
+        self, arm: str | None, start: JointState, goal: Mapping[str, float], options: PlanOptions
+    ) -> PlanResult:
+        """To joint positions; joints not named in ``goal`` keep their place."""
+
+        def work(task: Task) -> JointTrajectory:
+            target = task.joint_goal(goal)
+            task.check_start()
+            if touching := task.contacts(target, first_only=False):
+                raise Refusal(PlanStatus.GOAL_IN_COLLISION, f"at the goal {in_words(touching)}", touching)
+            return self._move(task, [target])
+
+        return self._answer(arm, start, options, work)
+
+    def plan_to_pose(self, arm: str | None, start: JointState, T_base_tcp: Array, options: PlanOptions) -> PlanResult:
+        """To a pose of the tool, along any path."""
+
+        def work(task: Task) -> JointTrajectory:
+            target = task.pose_goal(T_base_tcp)
+            task.check_start()
+            with task.stage("ik"):
+                goals = self._goals(task, target)
+            return self._move(task, goals)
+
+        return self._answer(arm, start, options, work)
+
+    def plan_line(self, arm: str | None, start: JointState, T_base_tcp: Array, options: PlanOptions) -> PlanResult:
+        """To a pose of the tool, its origin moving in a straight line and its orientation turning evenly."""
+
+        def work(task: Task) -> JointTrajectory:
+            target = task.pose_goal(T_base_tcp)
+            task.check_start()
+            with task.stage("ik"):
+                path = follow_line(task, target, self.settings)
+            if path is None:
+                return rest(task.chain.joints, task.start)
+            return self._timed(task, [path])
+
+        return self._answer(arm, start, options, work)
+
+    @abstractmethod
+    def _connect(self, task: Task, goals: Sequence[Array]) -> Array:
+        """Waypoints [m, n] from the task's start to one of the goals, the segments between them free.
+
+        Raises:
+            Refusal: there is no way, or none was found in time.
+        """
+
+    def _goals(self, task: Task, T_base_tcp: Array) -> list[Array]:
+        """Free joint positions that put the tool there, nearest first.
+
+        Raises:
+            Refusal: unreachable, or in collision whichever way it is reached.
+        """
+        found = self._solutions(task, T_base_tcp, self.settings.goals)
+        if not found:
+            where = task.reach_goal(T_base_tcp)
+            raise Refusal(PlanStatus.UNREACHABLE, f"no joint positions within their ranges put {where}")
+        free = [q for q in found if not task.contacts(q)]
+        if not free:
+            touching = task.contacts(found[0], first_only=False)
+            words = f"at the goal {in_words(touching)}; {len(found)} ways to reach it were tried, none is free"
+            raise Refusal(PlanStatus.GOAL_IN_COLLISION, words, touching)
+        return free
+
+    def _solutions(self, task: Task, T_base_tcp: Array, count: int) -> list[Array]:
+        """Up to ``count`` different solutions of the inverse kinematics, nearest to the start first."""
+        chain, rng = task.chain, np.random.default_rng(self.settings.seed)
+        low = np.maximum(chain.lower, task.start - np.pi)
+        high = np.minimum(chain.upper, task.start + np.pi)
+        found: list[Array] = []
+        first = task.posture.ik(T_base_tcp, task.start)
+        if first is None:
+            first = task.posture.ik(T_base_tcp, task.start, rng)
+        if first is None:
+            return []
+        found.append(chain.near(first, task.start))
+        for _ in range(2 * (count - 1)):
+            if len(found) == count:
+                break
+            q = task.posture.ik(T_base_tcp, rng.uniform(low, high))
+            if q is None:
+                continue
+            q = chain.near(q, task.start)
+            if all(np.abs(q - other).max() > 0.05 for other in found):
+                found.append(q)
+        return sorted(found, key=lambda q: float((np.abs(q - task.start) / chain.limits.velocity).max()))
+
+    def _move(self, task: Task, goals: Sequence[Array]) -> JointTrajectory:
+        if np.abs(goals[0] - task.start).max() < SAME:
+            return rest(task.chain.joints, task.start)
+        with task.stage("search"):
+            waypoints = self._connect(task, goals)
+        scale = task.chain.limits.velocity
+        with task.stage("shortcut"):
+            ways = [rounded_paths(waypoints, scale, task.all_free, self.settings.max_blend)]
+            if len(waypoints) > 2:
+                # Where corners leave little room, stopping at them can be quicker than creeping round.
+                ways.append(rounded_paths(waypoints, scale, lambda _: False))
+        return self._timed(task, *ways)
+
+    def _timed(self, task: Task, *ways: Sequence[JointPath]) -> JointTrajectory:
+        """The quickest of several ways, checked once more along all of it."""
+        with task.stage("time_parameterisation"):
+            timed = [time_paths(task.chain.joints, paths, task.limits) for paths in ways]
+        quickest = min(range(len(ways)), key=lambda i: timed[i].duration_s)
+        with task.stage("check"):
+            if touching := task.first_contact(sample(ways[quickest], self.settings.final_step)):
+                raise Refusal(PlanStatus.PATH_IN_COLLISION, f"on the way {in_words(touching)}", touching)
+        return timed[quickest]
+
+    def _answer(
+        self, arm: str | None, start: JointState, options: PlanOptions, work: Callable[[Task], JointTrajectory]
+    ) -> PlanResult:
+        with self._lock:
+            try:
+                task = Task(self.model, arm, start, options, self.avoids_environment)
+            except Refusal as refusal:
+                return refused(refusal)
+            try:
+                trajectory = work(task)
+            except Refusal as refusal:
+                return refused(refusal, task.stages_ms)
+            except TimingError as error:
+                return refused(Refusal(PlanStatus.UNREACHABLE, str(error)), task.stages_ms)
+            return PlanResult(PlanStatus.SUCCEEDED, trajectory, stages_ms=task.stages_ms)
+
+
+class StraightLinePlanner(EmbeddedPlanner):
+    """The cheap mode for training: straight in joint space or along a Cartesian line, blind to the environment.
+
+    It avoids self-collision only, and it does not search: a straight way that is not free is refused.
+    """
+
+    name = "line"
+    avoids_environment = False
+
+    def __init__(self, model: PlanningModel, settings: PlanSettings | None = None) -> None:
+        super().__init__(model, settings or PlanSettings(final_step=0.05))
+
+    def _goals(self, task: Task, T_base_tcp: Array) -> list[Array]:
+        nearest = task.posture.ik(T_base_tcp, task.start)
+        if nearest is not None and not task.contacts(nearest):
+            return [task.chain.near(nearest, task.start)]
+        return super()._goals(task, T_base_tcp)
+
+    def _connect(self, task: Task, goals: Sequence[Array]) -> Array:
+        return np.stack([task.start, goals[0]])
