@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy import stats
+from scipy.stats import binomtest
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,10 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Estimate:
         raise ValueError(f"{successes} successes of {trials} trials")
     if trials == 0:
         return Estimate(float("nan"), 0.0, 1.0, 0)
-    z = float(norm.ppf(0.5 + 0.5 * confidence))
-    p = successes / trials
-    centre = (p + z * z / (2 * trials)) / (1 + z * z / trials)
-    half = z / (1 + z * z / trials) * np.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
-    return Estimate(p, max(0.0, centre - half), min(1.0, centre + half), trials)
+    interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    rate = successes / trials
+    # Rounding may put a bound past the rate itself at 0 or 1.
+    return Estimate(rate, min(rate, float(interval.low)), max(rate, float(interval.high)), trials)
 
 
 def bootstrap(values: Sequence[float], confidence: float = 0.95, seed: int = 0, draws: int = 10_000) -> Estimate:
@@ -50,7 +50,9 @@ def bootstrap(values: Sequence[float], confidence: float = 0.95, seed: int = 0, 
     x = np.asarray(values, dtype=np.float64)
     if x.size == 0:
         raise ValueError("no values to average")
-    rng = np.random.default_rng(seed)
-    means = x[rng.integers(0, x.size, size=(draws, x.size))].mean(axis=1)
-    low, high = np.quantile(means, [0.5 - 0.5 * confidence, 0.5 + 0.5 * confidence])
-    return Estimate(float(x.mean()), float(low), float(high), int(x.size))
+    if np.ptp(x) == 0.0:
+        return Estimate(float(x[0]), float(x[0]), float(x[0]), int(x.size))
+    interval = stats.bootstrap(
+        (x,), np.mean, n_resamples=draws, confidence_level=confidence, method="percentile", rng=seed
+    ).confidence_interval
+    return Estimate(float(x.mean()), float(interval.low), float(interval.high), int(x.size))

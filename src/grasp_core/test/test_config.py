@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grasp_core import registry, resources, statistics
+from grasp_core.cell_config import CameraConfig, Limits
+from grasp_core.config import ConfigError, read_yaml
+
+BOX = {"min_m": (0, 0, 0), "max_m": (1, 1, 1)}
+
+
+def test_a_refusal_names_file_field_value_and_what_is_allowed():
+    with pytest.raises(ConfigError) as error:
+        Limits.from_mapping({"workspace": BOX, "max_step_m": -1, "max_stepp": 2}, "cell.yaml")
+    text = str(error.value)
+    assert "cell.yaml: the setting 'motion_box' is missing" in text
+    assert "cell.yaml: max_step_m is -1: Input should be greater than 0" in text
+    assert "there is no setting 'max_stepp'; known are workspace" in text
+
+
+def test_nan_and_upside_down_boxes_are_refused():
+    with pytest.raises(ConfigError, match="finite"):
+        Limits.from_mapping({"workspace": BOX, "motion_box": BOX, "max_step_m": float("nan")})
+    with pytest.raises(ConfigError, match="below max_m"):
+        Limits.from_mapping({"workspace": {"min_m": (0, 0, 1), "max_m": (1, 1, 1)}, "motion_box": BOX})
+
+
+def test_configurations_are_frozen_and_copies_are_checked():
+    limits = Limits.from_mapping({"workspace": BOX, "motion_box": BOX})
+    with pytest.raises(ValueError, match="frozen"):
+        limits.max_step_m = 1.0
+    assert limits.with_values(max_step_m=0.5).max_step_m == 0.5
+    with pytest.raises(ConfigError):
+        limits.with_values(max_step_m=0.0)
+
+
+def test_camera_range():
+    with pytest.raises(ConfigError, match=r"near_m 1\.0 must be less"):
+        CameraConfig.from_mapping(
+            {"frame": "c", "width": 64, "height": 48, "fov_y": 1.0, "near_m": 1.0, "far_m": 1.0}, "c.yaml"
+        )
+
+
+@pytest.mark.parametrize(("text", "words"), [("- 1", "list"), ("a: [", "no valid YAML"), (None, "cannot be read")])
+def test_files_that_are_no_configuration(tmp_path, text, words):
+    path = tmp_path / "x.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        read_yaml(path)
+
+
+def test_unknown_names_are_told_with_those_that_there_are():
+    with pytest.raises(registry.UnknownNameError, match="nothing named 'no_such'"):
+        registry.load("grasp.policies", "no_such")
+    with pytest.raises(registry.UnknownNameError, match=r"no group 'grasp\.robots'"):
+        registry.names("grasp.robots")
+
+
+def test_data_files_are_found_or_where_they_were_looked_for_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRASP_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "cells").mkdir()
+    (tmp_path / "cells" / "toy.yaml").write_text("{}")
+    assert resources.find("config", "cells/toy.yaml") == tmp_path / "cells" / "toy.yaml"
+    assert resources.names("config", "cells") == ("toy",)
+    with pytest.raises(resources.ResourceError, match="looked in"):
+        resources.find("config", "cells/none.yaml")
+
+
+def test_wilson_matches_published_values():
+    # Agresti & Coull 1998 quote 0.722 .. 1.000 for 10 of 10.
+    estimate = statistics.wilson(10, 10)
+    assert (estimate.mean, estimate.high) == (1.0, 1.0)
+    assert estimate.low == pytest.approx(0.722, abs=5e-4)
+    assert statistics.wilson(25, 40).low == pytest.approx(0.47, abs=0.006)
+    assert statistics.wilson(0, 0).n == 0
+
+
+@given(st.integers(1, 500), st.data())
+def test_wilson_holds_the_rate(trials, data):
+    successes = data.draw(st.integers(0, trials))
+    estimate = statistics.wilson(successes, trials)
+    assert 0.0 <= estimate.low <= estimate.mean <= estimate.high <= 1.0 or trials == 0
+
+
+def test_bootstrap_is_seeded_and_brackets_the_mean():
+    values = [0.0, 1.0, 1.0, 1.0, 0.0, 1.0]
+    one, two = statistics.bootstrap(values, seed=3), statistics.bootstrap(values, seed=3)
+    assert one == two
+    assert one.low < one.mean < one.high
+    with pytest.raises(ValueError, match="no values"):
+        statistics.bootstrap([])
