@@ -20,9 +20,16 @@ setup(
     entry_points={
         "console_scripts": ["ros2 = ros2cli.cli:main"],
         "ros2cli.command": [
+            "action = ros2cli.action:ActionCommand",
+            "bag = ros2cli.bag:BagCommand",
+            "interface = ros2cli.interface:InterfaceCommand",
             "launch = ros2cli.launch:LaunchCommand",
+            "node = ros2cli.node:NodeCommand",
+            "param = ros2cli.param:ParamCommand",
             "pkg = ros2cli.pkg:PkgCommand",
             "run = ros2cli.run:RunCommand",
+            "service = ros2cli.service:ServiceCommand",
+            "topic = ros2cli.topic:TopicCommand",
         ],
     },
 )

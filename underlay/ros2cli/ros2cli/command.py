@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import ClassVar
 
 
 class CommandExtension:
@@ -41,8 +42,8 @@ class VerbGroup(CommandExtension):
     installed distribution has and this stand-in has not: they are refused by name.
     """
 
-    verbs: dict[str, str] = {}
-    elsewhere: tuple[str, ...] = ()
+    verbs: ClassVar[dict[str, str]] = {}
+    elsewhere: ClassVar[tuple[str, ...]] = ()
 
     def add_arguments(self, parser: argparse.ArgumentParser, cli_name: str, *, argv: Sequence[str] | None) -> None:
         """Add one sub-parser for each verb; only the verb asked for imports its module and declares arguments."""

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``ros2 launch``: run a launch file of a package, or a launch file given by its path."""
 
-import difflib
 import os
 from pathlib import Path
 
@@ -85,17 +84,17 @@ class LaunchCommand(CommandExtension):
         import launch
 
         if args.print:
-            if not hasattr(launch, "LaunchIntrospector"):
-                return "--print is not part of this workspace's stand-in for launch; install a ROS 2 distribution"
             description = get_launch_description_from_any_launch_file(str(path))
             print(launch.LaunchIntrospector().format_launch_description(description))
             return 0
-        declared = get_launch_description_from_any_launch_file(str(path)).get_launch_arguments()
+        description = get_launch_description_from_any_launch_file(str(path))
         if args.show_args:
-            print_arguments(declared)
+            print_arguments(description.get_launch_arguments())
             return 0
         values = parse_arguments(words)
-        refuse_undeclared(path, values, [argument.name for argument in declared])
+        if hasattr(launch, "check_launch_arguments"):
+            # the stand-in for launch refuses arguments that no file declares; upstream's ignores them
+            launch.check_launch_arguments(description, values, str(path))
         return run_launch_file(path, words, values, debug=args.debug, noninteractive=args.noninteractive)
 
 
@@ -129,26 +128,6 @@ def parse_arguments(words: list[str]) -> dict[str, str]:
     return values
 
 
-def refuse_undeclared(path: Path, values: dict[str, str], declared: list[str]) -> None:
-    """Refuse arguments that neither the launch file nor a file it includes declares.
-
-    Upstream ignores them in silence, which hides misspelt arguments.
-
-    Raises:
-        RuntimeError: names them, the closest declared names and all declared ones.
-    """
-    unknown = [name for name in values if name not in declared]
-    if not unknown:
-        return
-    lines = []
-    for name in unknown:
-        close = difflib.get_close_matches(name, declared, n=1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
-        lines.append(f"launch argument '{name}' is not declared by '{path}' or a file it includes{hint}")
-    names = ", ".join(sorted(set(declared))) or "none"
-    raise RuntimeError("\n".join([*lines, f"declared arguments: {names}"]))
-
-
 def print_arguments(declared: list) -> None:
     """Print the declared arguments the way ``ros2 launch --show-args`` does."""
     print("Arguments (pass arguments as '<name>:=<value>'):")
@@ -157,9 +136,6 @@ def print_arguments(declared: list) -> None:
         star = "*" if getattr(argument, "_conditionally_included", False) else ""
         conditional = conditional or bool(star)
         text = f"\n    '{argument.name}':{star}\n        {argument.description}"
-        choices = getattr(argument, "choices", None)
-        if choices:
-            text += f" Valid choices are: {list(choices)}" if "Valid choices" not in str(argument.description) else ""
         if argument.default_value is not None:
             default = " + ".join(token.describe() for token in argument.default_value)
             text += f"\n        (default: {default})"

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``ros2 pkg``: what the ament index knows."""
 
+from typing import ClassVar
+
 from ros2cli.api import packages
 from ros2cli.command import VerbExtension, VerbGroup
 
@@ -8,7 +10,7 @@ from ros2cli.command import VerbExtension, VerbGroup
 class PkgCommand(VerbGroup):
     """Various package related sub-commands."""
 
-    verbs = {
+    verbs: ClassVar[dict[str, str]] = {
         "executables": "ros2cli.pkg:ExecutablesVerb",
         "list": "ros2cli.pkg:ListVerb",
         "prefix": "ros2cli.pkg:PrefixVerb",
