@@ -135,7 +135,7 @@ def test_prefix(run):
 
 
 def test_order_of_events(run):
-    first = python("print('hello')", name="first")
+    first = python("import os; os.write(1, b'hello')", name="first")  # one write is one event
     second = python("", name="second")
 
     def note(word):
@@ -252,8 +252,9 @@ def test_service_left_by_a_starter_lives_as_long_as_the_launch(run, tmp_path):
 
 def test_signals_by_event(run):
     code = (
-        "import signal, sys; signal.signal(signal.SIGUSR1, lambda *_: print('usr1') or sys.exit(0)); "
-        "print('ready'); signal.pause()"
+        "import os, signal; "
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1]); os.write(1, b'ready\\n'); "
+        "signal.sigwait([signal.SIGUSR1]); os.write(1, b'usr1\\n')"
     )
     action = python(code)
     send = EmitEvent(event=SignalProcess(signal_number=signal.SIGUSR1, process_matcher=matches_action(action)))
