@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -97,16 +97,18 @@ def _read(name: str, text: str) -> Any:
 
 def to_parameter_yaml(node: str, parameters: Mapping[str, Any]) -> str:
     """Return the text of a parameter file for one node ('/**' for any)."""
-
-    def mark(value: Any) -> Any:
-        if isinstance(value, str):
-            return _Text(value)
-        return [mark(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-    values = {name: mark(value) for name, value in parameters.items()}
+    values = {name: _mark(value) for name, value in parameters.items()}
     return yaml.dump({node: {"ros__parameters": values}}, Dumper=_Dumper, default_flow_style=False, allow_unicode=True)
 
 
 def to_parameter_rule(name: str, value: Any) -> str:
     """Return a parameter as the command line takes it after ``-p``."""
-    return f"{name}:={value if isinstance(value, float) else json.dumps(value)}"
+    text = yaml.dump(_mark(value), Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=math.inf)
+    end_of_document = "\n...\n"
+    return f"{name}:={text.removesuffix(end_of_document).rstrip()}"
+
+
+def _mark(value: Any) -> Any:
+    if isinstance(value, str):
+        return _Text(value)
+    return [_mark(item) for item in value] if isinstance(value, (list, tuple)) else value
