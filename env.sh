@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC1090 # what is sourced is known only when it is
 # Source this in bash or zsh:  source env.sh
 # Afterwards `ros2 launch grasp_bringup ...` works as on any ROS 2 machine. `./ws setup` comes first.
 
@@ -6,7 +7,7 @@ if [ -n "${BASH_SOURCE:-}" ]; then
     _ws_file="${BASH_SOURCE[0]}"
     _ws_shell=bash
 elif [ -n "${ZSH_VERSION:-}" ]; then
-    _ws_file="${(%):-%x}"
+    _ws_file="$0" # zsh: the name of the sourced file
     _ws_shell=zsh
 else
     echo "env.sh: source it in bash or zsh" >&2

@@ -11,6 +11,7 @@ check() {
 check "ruff" ruff check --quiet .
 check "format" ruff format --quiet --check .
 check "types of grasp_core (strict)" mypy src/grasp_core/grasp_core
-check "shell syntax" bash -n ws env.sh scripts/*.sh .ci/run
+check "shell scripts" shellcheck --severity=warning --shell=bash ws env.sh scripts/*.sh .ci/run docker/*.sh
+check "Dockerfile" hadolint --config docker/hadolint.yaml docker/Dockerfile
 check "rooms" python scripts/check_rooms.py
 exit "$failed"

@@ -17,6 +17,7 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 # fresh STAMP KEY: whether the step was done with this very key.
 fresh() { [ -e "$STAMPS/$1" ] && [ "$(cat "$STAMPS/$1")" = "$2" ]; }
 done_with() { printf '%s' "$2" > "$STAMPS/$1"; }
+names_in() { sed 's/#.*//; s/[[:space:]]//g; /^$/d' "$1"; }
 key_of() { cat "$@" 2>/dev/null | sha256sum | cut -c1-16; }
 
 # Runs a command quietly into a log and shows the log's end only when it fails.
@@ -71,17 +72,21 @@ choose_python() {
 }
 
 install_system_packages() {
-    local key missing=() name
-    key="$(key_of requirements/apt.txt)"
+    local key wanted missing=() name
+    key="$MODE $(key_of requirements/apt.txt requirements/ros-apt.txt)"
     fresh apt "$key" && return
     if ! command -v dpkg-query > /dev/null; then
         say "this is no Debian or Ubuntu: see to the packages in requirements/apt.txt yourself"
         done_with apt "$key"
         return
     fi
+    wanted="$(names_in requirements/apt.txt)"
+    if [ "$MODE" != wheels ]; then
+        wanted="$wanted"$'\n'"$(names_in requirements/ros-apt.txt | sed "s/^/ros-$MODE-/")"
+    fi
     while read -r name; do
         dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || missing+=("$name")
-    done < <(sed 's/#.*//; s/[[:space:]]//g; /^$/d' requirements/apt.txt)
+    done <<< "$wanted"
     if [ "${#missing[@]}" -gt 0 ]; then
         if [ "$(id -u)" != 0 ]; then
             printf 'setup: these system packages are missing and only root can install them. Run\n\n    sudo apt-get install %s\n\nthen start again.\n' "${missing[*]}" >&2
@@ -129,7 +134,7 @@ install_python_packages() {
     if [ "$VERSION" != 3.11 ]; then
         local pybullet
         pybullet="$(sed -n 's/^\(pybullet==[^ ]*\).*/\1/p' requirements/python.txt)"
-        if ! ls "$CACHE/wheels/"pybullet-"${pybullet#*==}"-cp"${VERSION/./}"-*.whl > /dev/null 2>&1; then
+        if ! compgen -G "$CACHE/wheels/pybullet-${pybullet#*==}-cp${VERSION/./}-*.whl" > /dev/null; then
             say "building $pybullet from its source package (about five minutes, once): PyPI has no wheel for Python $VERSION"
             mkdir -p "$CACHE/wheels"
             quietly pybullet.log python -m pip wheel --no-deps --no-binary pybullet -w "$CACHE/wheels" "$pybullet"

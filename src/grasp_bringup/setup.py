@@ -9,7 +9,7 @@ package_name = "grasp_bringup"
 def tree(folder):
     """Every file below `folder` as (destination, files) for data_files.
 
-    `folder` is a link inside this package to the folder of the same name at the root of the workspace: paths stay inside
+    `folder` is a link inside this package to the folder of that name at the root of the workspace: paths stay inside
     of the package, as colcon's symlink install wants them. A symlinked build keeps links to files that are gone: those
     are passed over.
     """
