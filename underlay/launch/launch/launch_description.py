@@ -75,7 +75,8 @@ class LaunchDescription(LaunchDescriptionEntity):
                     entity._conditionally_included = conditional or entity.condition is not None
                     found[entity.name] = (entity, includes)
                 deeper = [*(includes or []), entity] if isinstance(entity, IncludeLaunchDescription) else includes
-                search(entity.describe_sub_entities(), conditional, deeper)
+                # As upstream, what a conditional group includes counts as included in any case.
+                search(entity.describe_sub_entities(), False, deeper)
                 for _, entities_then in entity.describe_conditional_sub_entities():
                     search(entities_then, True, deeper)
 

@@ -265,7 +265,8 @@ def test_signals_by_event(run):
 def test_shutdown_of_one_process_by_event(run):
     action = ExecuteProcess(cmd=SLEEP, name="one")
     end = EmitEvent(event=ShutdownProcess(process_matcher=matches_action(action)))
-    outcome = run(RegisterEventHandler(OnProcessStart(target_action=action, on_start=[end])), action)
+    ready = OnProcessIO(target_action=action, on_stdout=lambda event: end if b"ready" in event.text else None)
+    outcome = run(RegisterEventHandler(ready), action)
     assert re.search(r"process has died \[pid \d+, exit code -2,", outcome.text)
     assert outcome.text.count("sending signal") == 1
 

@@ -11,7 +11,7 @@ from launch._refusal import refuse_attribute
 from launch.launch_context import LaunchContext
 from launch.substitution import Substitution
 from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
-from launch.utilities.type_utils import perform_typed_substitution, split_type
+from launch.utilities.type_utils import SCALARS, perform_typed_substitution, split_type
 
 
 class ParameterValue:
@@ -24,7 +24,9 @@ class ParameterValue:
 
     def __init__(self, value: Any, *, value_type: Any = None) -> None:
         if value_type is not None:
-            split_type(value_type)
+            scalar, is_list = split_type(value_type)
+            if isinstance(value, SCALARS) and (is_list or type(value) is not scalar):
+                raise TypeError(f"{value!r} is not of type {value_type}")
         self.value = value
         self.value_type = value_type
 

@@ -110,7 +110,6 @@ def test_substitutions_follow_the_rules_of_yaml(context, value, evaluated):
         ([None], TypeError, "parameter 'p' holds None"),
         (ParameterValue(LaunchConfiguration("text"), value_type=int), ValueError, "ur5"),
         (ParameterValue(LaunchConfiguration("text"), value_type=list[int]), ValueError, "list of int"),
-        (ParameterValue(5, value_type=str), TypeError, "5 is not of type"),
     ],
 )
 def test_values_that_no_parameter_can_hold(context, value, error, message):
@@ -118,9 +117,13 @@ def test_values_that_no_parameter_can_hold(context, value, error, message):
         evaluate_parameters(context, {"p": value})
 
 
-def test_type_that_no_parameter_has():
+def test_wrong_types_are_refused_at_once():
     with pytest.raises(ValueError, match="unrecognized data type"):
         ParameterValue("x", value_type=dict)
+    with pytest.raises(TypeError, match="5 is not of type"):
+        ParameterValue(5, value_type=str)
+    with pytest.raises(TypeError, match="True is not of type"):
+        ParameterValue(True, value_type=int)
 
 
 @pytest.mark.parametrize(
