@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guided hand-eye calibration: move the robot, call ``~/capture``, and again; ``~/solve``; ``~/save``."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.duration import Duration
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, Image
+from std_srvs.srv import Trigger
+from tf2_ros import Buffer, TransformException, TransformListener
+
+from grasp_cameras import ros_conversions as ros
+from grasp_cameras.calibration.session import CalibrationSession
+from grasp_cameras.calibration_file import CameraCalibration
+from grasp_cameras.image_codec import decode_color, stamp_ns
+from grasp_cameras.parameters import CalibrateNodeParameters
+from grasp_core.config import ConfigError
+
+
+class CalibrateNode(Node):
+    """Looks up the tool's pose at each image's stamp and hands both to a ``CalibrationSession``."""
+
+    def __init__(self, **node_arguments: Any) -> None:
+        super().__init__("calibrate", **node_arguments)
+        self._settings = p = ros.declared_parameters(self, CalibrateNodeParameters)
+        self._result: CameraCalibration | None = None
+        self._session: CalibrationSession | None = None
+        self._news = threading.Condition()
+        self._image: Image | None = None
+        self._info: CameraInfo | None = None
+        self._buffer = Buffer(node=self)
+        self._listener = TransformListener(self._buffer, self)
+        topic = p.image_topic or f"{p.camera_name}/color/image_raw"
+        info_topic = f"{topic.rsplit('/', 1)[0]}/camera_info"
+        incoming, services = ReentrantCallbackGroup(), MutuallyExclusiveCallbackGroup()
+        self.create_subscription(Image, topic, self._on_image, qos_profile_sensor_data, callback_group=incoming)
+        self.create_subscription(
+            CameraInfo, info_topic, self._on_info, qos_profile_sensor_data, callback_group=incoming
+        )
+        for name, step in (
+            ("capture", self._capture),
+            ("undo", self._undo),
+            ("solve", self._solve),
+            ("save", self._save),
+        ):
+            self.create_service(Trigger, f"~/{name}", self._answer(step), callback_group=services)
+        self.get_logger().info(
+            f"Show the board to {topic}, hold the robot still, call ~/capture; turn the tool about two axes "
+            "and move it between captures. Then ~/solve and ~/save."
+        )
+
+    def _on_image(self, message: Image) -> None:
+        with self._news:
+            self._image = message
+            self._news.notify_all()
+
+    def _on_info(self, message: CameraInfo) -> None:
+        self._info = message
+
+    def _answer(self, step: Any) -> Any:
+        def callback(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            try:
+                response.message, response.success = step(), True
+            except (ValueError, RuntimeError, OSError, TransformException) as error:
+                response.message, response.success = str(error), False
+            log = self.get_logger().info if response.success else self.get_logger().error
+            log(response.message)
+            return response
+
+        return callback
+
+    def _capture(self) -> str:
+        p = self._settings
+        asked_ns = self.get_clock().now().nanoseconds
+        with self._news:
+            # Older pictures may show the robot still moving.
+            fresh = self._news.wait_for(
+                lambda: self._image and stamp_ns(self._image.header.stamp) >= asked_ns, p.timeout_s
+            )
+            image = self._image
+        if not fresh or image is None:
+            raise RuntimeError(f"no image newer than the request in {p.timeout_s:g} s; is the camera publishing?")
+        found = self._buffer.lookup_transform(
+            p.base_frame,
+            p.tool_frame,
+            Time.from_msg(image.header.stamp),
+            timeout=Duration(seconds=p.timeout_s),
+        )
+        intrinsics = None if self._info is None else ros.intrinsics_of(self._info)
+        if self._session is None:
+            self._session = CalibrationSession(p.session(image.header.frame_id))
+        return self._session.capture(decode_color(image), intrinsics, ros.transform_of(found.transform))
+
+    def _undo(self) -> str:
+        return self._started().undo()
+
+    def _solve(self) -> str:
+        self._result = self._started().solve()
+        return f"{self._started().hand_eye}\n{self._result.pose}"
+
+    def _save(self) -> str:
+        if self._result is None:
+            raise RuntimeError("nothing is solved yet; call ~/solve first")
+        path = Path(self._settings.output).expanduser().resolve()
+        self._result.save(path)
+        return f"written to {path}; name it as `calibration:` of the camera in the cell's file"
+
+    def _started(self) -> CalibrationSession:
+        if self._session is None:
+            raise RuntimeError("nothing is captured yet; call ~/capture first")
+        return self._session
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node until it is interrupted."""
+    rclpy.init(args=args)
+    executor = MultiThreadedExecutor(4)
+    try:
+        executor.add_node(CalibrateNode())
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (ConfigError, ParameterException) as error:
+        raise SystemExit(f"calibrate_node: {error}") from error
+    finally:
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    main()
