@@ -49,7 +49,7 @@ class GantryModel:
         """Remember boxes."""
         if len({o.name for o in obstacles}) != len(obstacles):
             raise ValueError("two obstacles share a name")
-        self.obstacles = obstacles
+        self.obstacles = tuple(o for o in obstacles if isinstance(o, Box))
 
 
 class GantryPosture:

@@ -20,6 +20,8 @@ from grasp_core.geometry import Array
 
 # Waypoints nearer to one another than this (in s) are one.
 SAME_POINT = 1e-7
+# A corner sharper than this cosine is nearly a way back along itself: no blend helps, the motion stops there.
+SHARP = -0.9
 # A corner that would have to be cut tighter than this (in s) is not blended: the motion stops there.
 MIN_BLEND = 1e-3
 DEGREE = 5
@@ -47,14 +49,15 @@ class JointPath(AbstractGeometricPath):
         return int(self._orders[0].c.shape[2])
 
     @property
-    def path_interval(self) -> Array:
+    def path_interval(self) -> tuple[float, float]:
         """First and last s."""
-        return np.array([self._orders[0].x[0], self._orders[0].x[-1]])
+        return float(self._orders[0].x[0]), float(self._orders[0].x[-1])
 
     @property
     def length(self) -> float:
         """Range of s."""
-        return float(self._orders[0].x[-1] - self._orders[0].x[0])
+        start, end = self.path_interval
+        return end - start
 
     @property
     def is_straight(self) -> bool:
@@ -125,6 +128,8 @@ def rounded_paths(
     units = steps / lengths[:, None]
     reach = np.zeros(len(waypoints))
     for i in range(1, len(waypoints) - 1):
+        if float(units[i - 1] @ (units[i] / scale**2)) < SHARP:
+            continue
         wide = min(0.5 * lengths[i - 1], 0.5 * lengths[i], max_blend)
         reach[i] = _free_reach(waypoints[i], units[i - 1], units[i], wide, is_free)
     stops = [0, *[i for i in range(1, len(waypoints) - 1) if reach[i] == 0.0], len(waypoints) - 1]

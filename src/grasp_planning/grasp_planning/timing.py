@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import toppra
-from ruckig import InputParameter, Result, Ruckig, Trajectory
+from ruckig import InputParameter, Ruckig, RuckigError, Trajectory
 from scipy.interpolate import PPoly
 from scipy.optimize import minimize_scalar
 from toppra.algorithm import TOPPRA
@@ -42,9 +42,8 @@ toppra.setup_logging("ERROR")
 SAMPLE_S = 0.02
 # Sampled velocity, acceleration and jerk exceed no limit by more than this share.
 TOLERANCE = 0.01
-# Gridpoints of TOPPRA in each span of a path, and samples in time and per span at which limits are checked.
+# Gridpoints of TOPPRA in each span of a path, and samples per span at which limits are checked.
 GRID = 24
-CHECKS = 400
 SPAN_CHECKS = 32
 # Share of the jerk limit that the path's third derivative alone may use up; the rest is for changes of speed.
 CURVE_JERK = 0.5
@@ -121,15 +120,18 @@ def rest(names: tuple[str, ...], position: Array, sample_s: float = SAMPLE_S) ->
 
 def _time_path(path: JointPath, limits: MotionLimits, sample_s: float) -> tuple[Array, Array, Array, Array]:
     """Times [k] from 0, positions, velocities and accelerations [k, n] along one path, from rest to rest."""
-    motion = _straight(path, limits) if path.is_straight else _curved(path, limits)
+    motion = (_straight(path, limits) if path.is_straight else None) or _curved(path, limits)
     t = np.linspace(0.0, motion.duration_s, max(3, int(np.ceil(motion.duration_s / sample_s)) + 1))
     s, sd, sdd, _ = motion(t)
     q1 = path(s, 1)
     return t, path(s), q1 * sd[:, None], path(s, 2) * sd[:, None] ** 2 + q1 * sdd[:, None]
 
 
-def _straight(path: JointPath, limits: MotionLimits) -> _Straight:
-    """On a straight path the joint limits are limits of s itself, and Ruckig's answer is the fastest there is."""
+def _straight(path: JointPath, limits: MotionLimits) -> _Straight | None:
+    """On a straight path the joint limits are limits of s itself, and Ruckig's answer is the fastest there is.
+
+    None where Ruckig fails: it does so, rarely, where two of its kinds of profile meet.
+    """
     start, end = (float(s) for s in path.path_interval)
     rate = np.maximum(np.abs(path(start, 1)), 1e-12)
     request = InputParameter(1)
@@ -138,9 +140,10 @@ def _straight(path: JointPath, limits: MotionLimits) -> _Straight:
     request.max_acceleration = [float((limits.acceleration / rate).min())]
     request.max_jerk = [float((limits.jerk / rate).min())]
     trajectory = Trajectory(1)
-    result = Ruckig(1).calculate(request, trajectory)
-    if result not in (Result.Working, Result.Finished):
-        raise TimingError(f"Ruckig found no timing of a straight path of length {path.length:.3g}: {result.name}")
+    try:
+        Ruckig(1).calculate(request, trajectory)
+    except RuckigError:
+        return None
     return _Straight(trajectory, (start, end))
 
 
@@ -217,11 +220,14 @@ class _SpeedLimit(LinearConstraint):
 def _slowed(path: JointPath, limits: MotionLimits, profile: PPoly, window_s: float) -> tuple[float, float]:
     """Factor by which the averaged motion has to be slowed, and its duration then."""
     motion = _Averaged(profile, window_s, 1.0)
-    t = np.linspace(0.0, motion.duration_s, CHECKS)
+    # The second derivative jumps where the profile's does and again a window later; the third is constant in between.
+    events = np.union1d(profile.x, profile.x + window_s)
+    gaps = np.diff(events)[:, None]
+    t = (events[:-1, None] + gaps * np.array([1e-6, 0.25, 0.5, 0.75, 1.0 - 1e-6])).ravel()
+    # The path's derivatives change most in short spans: the times of some s in each, found better the second time.
     spread = np.linspace(0.0, 1.0, SPAN_CHECKS)
     inside = (path.spans[:-1, None] + np.diff(path.spans)[:, None] * spread).ravel()
     for _ in range(2):
-        # Times of these s, found better the second time; a short sharp bend between two times is not overlooked.
         t = np.union1d(t, np.interp(inside, motion(t)[0], t))
     slow = limits.excess(path, *motion(t)) * (1.0 + MARGIN)
     return slow, slow * motion.duration_s

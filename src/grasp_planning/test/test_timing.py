@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ruckig import InputParameter, Ruckig, Trajectory
+from ruckig import InputParameter, Ruckig, RuckigError, Trajectory
 
 from grasp_core.ports import JointTrajectory
 from grasp_planning.paths import distinct, rounded_paths, sample, spline_path
@@ -93,6 +93,23 @@ def test_a_straight_path_takes_no_longer_than_the_fastest_motion(distance: float
     Ruckig(6).calculate(request, fastest)
     assert trajectory.duration_s == pytest.approx(fastest.duration, rel=1e-3)
     assert_within(trajectory, LIMITS)
+
+
+def test_a_straight_path_on_which_ruckig_fails_is_timed_all_the_same() -> None:
+    goal = np.array([[0.0] * 6, [0.2, 0.0, 0.0, 0.0, 0.0, 0.0]])
+    limits = MotionLimits(np.full(6, 3.1), np.full(6, 10.0), np.full(6, 100.0))
+    with pytest.raises(RuckigError):
+        _ruckig(0.2 / 3.1, 1.0, 10.0 / 3.1, 100.0 / 3.1)
+    trajectory = time_paths(NAMES, rounded_paths(goal, limits.velocity, lambda _: True), limits)
+    assert_within(trajectory, limits)
+
+
+def _ruckig(distance: float, velocity: float, acceleration: float, jerk: float) -> float:
+    request, fastest = InputParameter(1), Trajectory(1)
+    request.target_position = [distance]
+    request.max_velocity, request.max_acceleration, request.max_jerk = [velocity], [acceleration], [jerk]
+    Ruckig(1).calculate(request, fastest)
+    return float(fastest.duration)
 
 
 def test_rounding_corners_is_faster_than_stopping_and_stays_near_the_waypoints() -> None:
