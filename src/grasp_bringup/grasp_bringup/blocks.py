@@ -4,13 +4,24 @@
 from __future__ import annotations
 
 from launch.actions import EmitEvent, OpaqueFunction, RegisterEventHandler
+from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import (
+    AndSubstitution,
+    Command,
+    EqualsSubstitution,
+    FindExecutable,
+    LaunchConfiguration,
+    NotSubstitution,
+    PathJoinSubstitution,
+)
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
 
+from grasp_bringup.cells import load_cell
 from launch import LaunchContext
 
 
@@ -28,9 +39,14 @@ def real(name: str) -> ParameterValue:
     return ParameterValue(LaunchConfiguration(name), value_type=float)
 
 
-def flag(name: str) -> ParameterValue:
-    """The launch argument as a boolean parameter."""
-    return ParameterValue(LaunchConfiguration(name), value_type=bool)
+def text(name: str) -> ParameterValue:
+    """The launch argument as a string parameter, also where it looks like a number."""
+    return ParameterValue(LaunchConfiguration(name), value_type=str)
+
+
+def window_wanted(name: str) -> AndSubstitution:
+    """The boolean launch argument, and not ``headless_mode``."""
+    return AndSubstitution(LaunchConfiguration(name), NotSubstitution(LaunchConfiguration("headless_mode")))
 
 
 def log_arguments() -> list:
@@ -47,6 +63,111 @@ def ends_the_launch(event: ProcessExited, context: LaunchContext) -> list:
     if event.returncode != 0 and not context.is_shutdown:
         raise PartFailed(f"{event.process_name} ended with exit code {event.returncode}")
     return [EmitEvent(event=Shutdown(reason=f"{event.process_name} has finished"))]
+
+
+def robot_description(cell: str) -> Node:
+    """robot_state_publisher with the cell's URDF made from its xacro."""
+    config = load_cell(cell)
+    path = PathJoinSubstitution([FindPackageShare("grasp_description"), "urdf", *config.description.xacro.split("/")])
+    arguments = {"prefix": LaunchConfiguration("tf_prefix"), "meshes": LaunchConfiguration("meshes")}
+    words: list = [FindExecutable(name="xacro"), " ", path]
+    for name, value in {**config.description.arguments, **arguments}.items():
+        words += [f" {name}:=", value]
+    return Node(
+        package="robot_state_publisher",
+        executable="robot_state_publisher",
+        parameters=[
+            {
+                "robot_description": ParameterValue(Command(words), value_type=str),
+                "use_sim_time": uses_sim_time(),
+            }
+        ],
+        arguments=log_arguments(),
+        output="screen",
+    )
+
+
+def uses_sim_time() -> ParameterValue:
+    """Whether nodes follow /clock, which only the simulator publishes."""
+    return ParameterValue(EqualsSubstitution(LaunchConfiguration("hardware"), "sim"), value_type=bool)
+
+
+def drivers(cell: str) -> OpaqueFunction:
+    """What moves and sees: the sim bridge, or the cell's hardware nodes. The launch ends when one of them ends."""
+
+    def make(context: LaunchContext) -> list:
+        hardware = context.launch_configurations["hardware"]
+        nodes = [sim_bridge(cell)] if hardware == "sim" else hardware_nodes(cell, hardware)
+        watches = [RegisterEventHandler(OnProcessExit(target_action=node, on_exit=ends_the_launch)) for node in nodes]
+        return [*watches, *nodes]
+
+    return OpaqueFunction(function=make)
+
+
+def sim_bridge(cell: str) -> Node:
+    """The simulated world behind topics and actions."""
+    return Node(
+        package="grasp_sim",
+        executable="sim_bridge_node",
+        parameters=[
+            {
+                "cell": cell,
+                "scene": text("scene"),
+                "objects": whole("objects"),
+                "seed": whole("seed"),
+                "gui": ParameterValue(window_wanted("gui"), value_type=bool),
+                "tf_prefix": text("tf_prefix"),
+            }
+        ],
+        arguments=log_arguments(),
+        output="screen",
+    )
+
+
+def hardware_nodes(cell: str, hardware: str) -> list[Node]:
+    """The nodes that the cell file names for real or mock hardware; each gets the robot's address."""
+    return [
+        Node(
+            package=driver.package,
+            executable=driver.executable,
+            parameters=[{**driver.parameters, "cell": cell, "robot_ip": text("robot_ip"), "mock": hardware == "mock"}],
+            arguments=log_arguments(),
+            output="screen",
+        )
+        for driver in load_cell(cell).drivers[hardware]
+    ]
+
+
+def planning(cell: str) -> Node:
+    """The motion planner; started again if it dies, since it holds nothing that cannot be made anew."""
+    return Node(
+        package="grasp_planning",
+        executable="planning_node",
+        parameters=[
+            {
+                "cell": cell,
+                "planner": text("planner"),
+                "speed_scale": real("speed_scale"),
+                "use_sim_time": uses_sim_time(),
+            }
+        ],
+        arguments=log_arguments(),
+        output="screen",
+        respawn=True,
+        respawn_delay=1.0,
+    )
+
+
+def rviz() -> Node:
+    """RViz with the configuration that fits every cell."""
+    return Node(
+        package="rviz2",
+        executable="rviz2",
+        arguments=["-d", PathJoinSubstitution([FindPackageShare("grasp_bringup"), "config", "rviz", "cell.rviz"])],
+        parameters=[{"use_sim_time": uses_sim_time()}],
+        condition=IfCondition(window_wanted("launch_rviz")),
+        output="log",
+    )
 
 
 def smoke_policy() -> Node:

@@ -168,6 +168,14 @@ class DescriptionConfig(Config):
     """Arguments handed to xacro."""
 
 
+class DriverConfig(Config):
+    """One node of a cell's real or mock hardware."""
+
+    package: str
+    executable: str
+    parameters: dict[str, str | int | float | bool | list[str]] = Field(default_factory=dict)
+
+
 class CellConfig(Config):
     """A whole cell."""
 
@@ -185,6 +193,8 @@ class CellConfig(Config):
     support_z_m: float
     """Height of the surface that objects lie on."""
     default_scene: str
+    drivers: dict[Literal["real", "mock"], tuple[DriverConfig, ...]] = Field(default_factory=dict)
+    """Nodes that stand in for the simulator on hardware; the simulator itself needs no entry."""
     default_policy: str | None = None
 
     @model_validator(mode="after")

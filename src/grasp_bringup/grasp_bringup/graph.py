@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one graph of every cell. Launch files only say which cell and which hardware they mean."""
+
+from __future__ import annotations
+
+import shutil
+
+from launch.actions import OpaqueFunction, SetLaunchConfiguration
+
+from grasp_bringup import blocks
+from grasp_bringup.arguments import LaunchArgumentError, declare
+from grasp_bringup.cells import load_cell
+from grasp_core import resources
+from launch import LaunchContext, LaunchDescription
+
+CELL_ARGUMENTS = (
+    "hardware",
+    "use_mock_hardware",
+    "robot_ip",
+    "scene",
+    "objects",
+    "seed",
+    "planner",
+    "speed_scale",
+    "gui",
+    "launch_rviz",
+    "headless_mode",
+    "tf_prefix",
+    "meshes",
+    "log_level",
+)
+
+
+def cell_graph(cell: str, hardware: str) -> LaunchDescription:
+    """The graph of a cell.
+
+    Args:
+        cell: name of a file in config/cells.
+        hardware: default of the argument ``hardware``.
+    """
+    return LaunchDescription(
+        [
+            *declare(CELL_ARGUMENTS, hardware=hardware, scene=load_cell(cell).default_scene),
+            OpaqueFunction(function=check_arguments, args=[cell]),
+            blocks.robot_description(cell),
+            blocks.drivers(cell),
+            blocks.planning(cell),
+            blocks.rviz(),
+        ]
+    )
+
+
+def check_arguments(context: LaunchContext, cell: str) -> list[SetLaunchConfiguration]:
+    """Refuse, before anything starts, what the cell or this machine cannot do; settle which hardware is meant.
+
+    Raises:
+        LaunchArgumentError: in one sentence what was asked and what is possible.
+    """
+    given = context.launch_configurations
+    # Upstream says use_mock_hardware:=true where we say hardware:=mock.
+    hardware = "mock" if given["use_mock_hardware"] == "true" else given["hardware"]
+    if hardware == "real" and not given["robot_ip"]:
+        raise LaunchArgumentError(
+            "hardware:=real needs the robot's address, for example robot_ip:=192.168.1.10; "
+            "without a robot use hardware:=mock or hardware:=sim"
+        )
+    offered = ("sim", *load_cell(cell).drivers)
+    if hardware not in offered:
+        raise LaunchArgumentError(
+            f"the cell {cell} has no drivers for hardware:={hardware}; it has {', '.join(offered)}"
+        )
+    speed_scale = _number("speed_scale", given["speed_scale"])
+    if not 0.0 < speed_scale <= 1.0:
+        raise LaunchArgumentError(f"speed_scale is {speed_scale}; allowed is more than 0 and at most 1")
+    scenes = resources.names("config", "scenes")
+    if given["scene"] not in scenes:
+        raise LaunchArgumentError(f"there is no scene {given['scene']!r}; there is {', '.join(scenes)}")
+    for name in ("objects", "seed"):
+        _whole(name, given[name])
+    if given["launch_rviz"] == "true" and given["headless_mode"] == "false" and shutil.which("rviz2") is None:
+        raise LaunchArgumentError("launch_rviz:=true needs rviz2, which comes with an installed ROS 2 distribution")
+    return [SetLaunchConfiguration("hardware", hardware)]
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise LaunchArgumentError(f"{name} is {text!r}; it is a number") from None
+
+
+def _whole(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise LaunchArgumentError(f"{name} is {text!r}; it is a whole number") from None
