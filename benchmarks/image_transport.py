@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long an image takes: into a message and out of it, and from one process to another.
 
-Latency is counted from just before ``publish`` in one process to the callback in the other, on the clock that both share,
-with sensor-data QoS at 30 Hz. It is measured with Fast DDS's defaults and with config/dds/fastdds.xml.
+Latency is counted from just before ``publish`` in one process to the callback in the other, on the clock that both
+share, with sensor-data QoS at 30 Hz. It is measured with Fast DDS's defaults and with config/dds/fastdds.xml.
 
 Usage: python benchmarks/image_transport.py [--json FILE] [--count N]
 """
@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ CONVERSION_BUDGET_MS = 1.0
 LATENCY_BUDGET_MS = 5.0
 RATE_HZ = 30.0
 WARM_UP = 15
+MIN_COUNT = 50
 TIMEOUT_S = 30.0
 
 
@@ -68,11 +70,11 @@ def conversion_rows() -> list[Row]:
         image = picture(encoding)
         message = bridge.cv2_to_imgmsg(image, encoding)
         calls: dict[str, Callable[[], object]] = {
-            "array to message": lambda image=image, encoding=encoding: bridge.cv2_to_imgmsg(image, encoding),
-            "message to array": lambda message=message: bridge.imgmsg_to_cv2(message),
+            "array to message": partial(bridge.cv2_to_imgmsg, image, encoding),
+            "message to array": partial(bridge.imgmsg_to_cv2, message),
         }
         if encoding == "rgb8":
-            calls["message to bgr8 array"] = lambda message=message: bridge.imgmsg_to_cv2(message, "bgr8")
+            calls["message to bgr8 array"] = partial(bridge.imgmsg_to_cv2, message, "bgr8")
         for what, call in calls.items():
             median_ms, slow_ms = timed(call)
             rows.append(Row(f"{what}, 640x480 {encoding}, median", "cv_bridge", median_ms, "ms", CONVERSION_BUDGET_MS))
@@ -129,7 +131,12 @@ def receive() -> None:
 
     node.create_subscription(Image, "image", on_image, qos_profile_sensor_data)
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def wait_for_the_end() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
     while not ended.is_set():
         rclpy.spin_once(node, timeout_sec=0.1)
     print(json.dumps(latencies_ms))
@@ -177,7 +184,7 @@ def latency_rows(encoding: str, profile: Path | None, domain: int, count: int) -
 
 
 def main() -> None:
-    """Measure, print a table, and write the same as JSON if asked to."""
+    """Read the command line; two hidden options make this the sender or the receiver."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--count", type=int, default=150, help="images per measurement (default: %(default)s)")
@@ -185,25 +192,32 @@ def main() -> None:
     parser.add_argument("--receive", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.publish:
-        return publish(arguments.publish, arguments.count)
-    if arguments.receive:
-        return receive()
+        publish(arguments.publish, arguments.count)
+    elif arguments.receive:
+        receive()
+    elif arguments.count < MIN_COUNT:
+        parser.error(f"--count is {arguments.count}; at least {MIN_COUNT} are needed, since some images may get lost")
+    else:
+        measure(arguments.count, arguments.json)
 
+
+def measure(count: int, json_file: Path | None) -> None:
+    """All measurements, as a table and as JSON."""
     import domain_coordinator
 
     rows = conversion_rows()
     with domain_coordinator.domain_id() as domain:
         for encoding in SHAPES:
             for profile in (None, PROFILE):
-                rows += latency_rows(encoding, profile, domain, arguments.count)
+                rows += latency_rows(encoding, profile, domain, count)
     print(f"{os.cpu_count()} cores")
     print(f"{'what':44} {'with':26} {'value':>8} {'unit':6} {'budget':>6}")
     for row in rows:
         budget = "" if row.budget is None else f"{row.budget:g}"
         print(f"{row.name:44} {row.backend:26} {row.value:8.3f} {row.unit:6} {budget:>6}")
-    if arguments.json:
+    if json_file:
         document = {"cores": os.cpu_count(), "rows": [asdict(row) for row in rows]}
-        arguments.json.write_text(json.dumps(document, indent=2) + "\n")
+        json_file.write_text(json.dumps(document, indent=2) + "\n")
 
 
 if __name__ == "__main__":

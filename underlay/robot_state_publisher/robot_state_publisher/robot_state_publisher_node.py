@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 import rclpy
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import TransformStamped
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
@@ -21,7 +19,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 
-from robot_state_publisher.robot_tree import LinkPose, PublishGate, RobotTree, UrdfError
+from robot_state_publisher.robot_tree import PublishGate, RobotTree, UrdfError
+from robot_state_publisher.ros_conversions import to_transforms
 
 MAX_FREQUENCY_HZ = 1000.0
 PARAMETERS = {
@@ -94,7 +93,8 @@ class RobotStatePublisher(Node):
                 f"the link '{joint.child}' {fate}"
             )
         self._description.publish(String(data=xml))
-        self._tf_static.sendTransform(self._messages(self._tree.static_poses(), self.get_clock().now().to_msg()))
+        now = self.get_clock().now().to_msg()
+        self._tf_static.sendTransform(to_transforms(self._tree.static_poses(), self._value("frame_prefix"), now))
         self.get_logger().info(f"robot '{self._tree.name}' with {len(self._tree.joints)} joints")
 
     def _on_joint_state(self, state: JointState) -> None:
@@ -118,7 +118,7 @@ class RobotStatePublisher(Node):
         if not self._is_due(list(positions), state.header.stamp):
             return
         if poses := self._tree.moving_poses(positions):
-            self._tf.sendTransform(self._messages(poses, state.header.stamp))
+            self._tf.sendTransform(to_transforms(poses, self._value("frame_prefix"), state.header.stamp))
 
     def _is_due(self, names: list[str], stamp: Time) -> bool:
         stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
@@ -131,18 +131,6 @@ class RobotStatePublisher(Node):
                 "ignored joint states without a stamp: stamp them, or set ignore_timestamp", throttle_duration_sec=5.0
             )
         return False
-
-    def _messages(self, poses: Iterable[LinkPose], stamp: Time) -> list[TransformStamped]:
-        prefix = self._value("frame_prefix")
-        messages = []
-        for pose in poses:
-            message = TransformStamped(child_frame_id=f"{prefix}{pose.child}")
-            message.header.frame_id, message.header.stamp = f"{prefix}{pose.parent}", stamp
-            p, q = message.transform.translation, message.transform.rotation
-            p.x, p.y, p.z = pose.translation
-            q.x, q.y, q.z, q.w = pose.rotation
-            messages.append(message)
-        return messages
 
 
 def main() -> int:

@@ -163,7 +163,9 @@ class BufferInterface:
         """Implemented by subclasses."""
         raise NotImplementedException
 
-    def can_transform(self, target_frame: str, source_frame: str, time: Time, timeout: Duration = NO_WAIT) -> bool:
+    def can_transform(
+        self, target_frame: str, source_frame: str, time: Time, timeout: Duration = NO_WAIT
+    ) -> bool | tuple[bool, str]:
         """Implemented by subclasses."""
         raise NotImplementedException
 
@@ -175,6 +177,6 @@ class BufferInterface:
         source_time: Time,
         fixed_frame: str,
         timeout: Duration = NO_WAIT,
-    ) -> bool:
+    ) -> bool | tuple[bool, str]:
         """Implemented by subclasses."""
         raise NotImplementedException
