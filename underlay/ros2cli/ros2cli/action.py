@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """``ros2 action``: list actions, show who serves and uses one, send a goal."""
 
+import signal
 import sys
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import rclpy.action
 from action_msgs.msg import GoalStatus
@@ -13,6 +14,7 @@ from ros2cli.api.graph import DirectNode, add_node_arguments, complete_action, f
 from ros2cli.api.interfaces import complete_type, interface_class
 from ros2cli.command import VerbExtension, VerbGroup
 
+ANSWER_LIMIT_S = 10.0
 STATUS_NAMES = {
     GoalStatus.STATUS_ACCEPTED: "ACCEPTED",
     GoalStatus.STATUS_EXECUTING: "EXECUTING",
@@ -122,38 +124,72 @@ class SendGoalVerb(VerbExtension):
         action_type = interface_class(args.action_type, "action")
         goal = action_type.Goal()
         fill_message(goal, parse_fields(sys.stdin.read() if args.stdin else args.goal))
-        show = _print_feedback if args.feedback else None
-        with DirectNode(args, name=f"_ros2cli_send_goal_{args.action_type.replace('/', '_')}") as node:
+        name = f"_ros2cli_send_goal_{args.action_type.replace('/', '_')}"
+        # an interrupt must leave the node alive for as long as it takes to cancel the goal
+        with Interrupts() as interrupts, DirectNode(args, name=name, signals=False) as node:
             client = rclpy.action.ActionClient(node.node, action_type, args.action_name)
             try:
-                return _send(node, client, goal, show)
+                return _send(node, client, goal, _print_feedback if args.feedback else None, interrupts)
             finally:
                 client.destroy()
+
+
+class Interrupts:
+    """Notes SIGINT and SIGTERM instead of acting on them; true once one has come."""
+
+    def __init__(self) -> None:
+        self._come = False
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interrupts":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def __bool__(self) -> bool:
+        return self._come
+
+    def _note(self, *_args: object) -> None:
+        self._come = True
 
 
 def _print_feedback(feedback):
     print(f"Feedback:\n    {message_to_yaml(feedback.feedback)}")
 
 
-def _send(node, client, goal, show_feedback):
+def _send(node, client, goal, show_feedback, interrupts):
     print("Waiting for an action server to become available...")
-    node.spin_until(client.server_is_ready)
+    node.spin_until(lambda: client.server_is_ready() or interrupts)
+    if interrupts:
+        raise KeyboardInterrupt
     print(f"Sending goal:\n     {message_to_yaml(goal)}")
-    handle = node.spin_future(client.send_goal_async(goal, show_feedback))
+    # from here on an interrupt waits for the answer: a goal that was accepted has to be canceled
+    accepting = client.send_goal_async(goal, show_feedback)
+    if not node.spin_until(accepting.done, ANSWER_LIMIT_S):
+        raise RuntimeError(f"The action server has not answered the goal within {ANSWER_LIMIT_S} s")
+    handle = accepting.result()
     if not handle.accepted:
         print("Goal was rejected.")
         return
     print(f"Goal accepted with ID: {bytes(handle.goal_id.uuid).hex()}\n")
-    try:
-        result = node.spin_future(handle.get_result_async())
-    except KeyboardInterrupt:
-        # the goal must not outlive the command that asked for it
-        print("Canceling goal...")
-        response = node.spin_future(handle.cancel_goal_async())
-        if not response.goals_canceling:
-            raise RuntimeError("Failed to cancel goal") from None
-        print("Goal canceled.")
-        raise
+    finishing = handle.get_result_async()
+    node.spin_until(lambda: finishing.done() or interrupts)
+    if not finishing.done():
+        _cancel(node, handle)
+        raise KeyboardInterrupt
+    result = finishing.result()
     print(f"Result:\n    {message_to_yaml(result.result)}")
     print(f"Goal finished with status: {STATUS_NAMES.get(result.status, 'UNKNOWN')}")
     return
+
+
+def _cancel(node, handle):
+    print("Canceling goal...")
+    canceling = handle.cancel_goal_async()
+    if not node.spin_until(canceling.done, ANSWER_LIMIT_S) or not canceling.result().goals_canceling:
+        raise RuntimeError("Failed to cancel goal")
+    print("Goal canceled.")

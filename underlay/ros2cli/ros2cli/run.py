@@ -2,7 +2,6 @@
 """``ros2 run``: start one executable of a package."""
 
 import argparse
-import contextlib
 import shlex
 import signal
 import subprocess
@@ -49,15 +48,28 @@ def run_in_foreground(command: list[str]) -> int:
 
     Ctrl-C reaches the child from the terminal; SIGTERM to this process is handed on, so that no orphan stays.
     """
-    process = subprocess.Popen(command)
-    previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    process: subprocess.Popen | None = None
+    told_to_end = False
+
+    def hand_on(*_args):
+        nonlocal told_to_end
+        told_to_end = True
+        if process is not None:
+            process.terminate()
+
+    # handlers, not SIG_IGN, which the child would inherit; in place before the child is, so that no signal slips by
+    previous = {
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, hand_on),
+    }
     try:
-        while process.returncode is None:
-            with contextlib.suppress(KeyboardInterrupt):
-                process.wait()
+        process = subprocess.Popen(command)
+        if told_to_end:
+            process.terminate()
+        status = process.wait()
     finally:
-        signal.signal(signal.SIGTERM, previous)
-    status = process.returncode
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     if status < 0:
         print("[ros2run]:", signal.strsignal(-status))
     elif status > 0:

@@ -34,6 +34,8 @@ def ros2_environment(tmp_path_factory):
             "PYTHONPATH": os.pathsep.join(filter(None, search)),
             "ROS_DOMAIN_ID": str(domain),
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            "FASTRTPS_DEFAULT_PROFILES_FILE": str(TEST / "quick_discovery.xml"),
+            "FASTDDS_DEFAULT_PROFILES_FILE": str(TEST / "quick_discovery.xml"),
             "ROS_LOG_DIR": str(tmp_path_factory.mktemp("log")),
             "PYTHONUNBUFFERED": "1",
         }

@@ -12,6 +12,7 @@ import rclpy.action
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.expand_topic_name import expand_topic_name
 from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
 from rclpy.topic_or_service_is_hidden import topic_or_service_is_hidden
 from rclpy.validate_full_topic_name import validate_full_topic_name
 
@@ -40,12 +41,13 @@ def add_node_arguments(parser: argparse.ArgumentParser) -> None:
 class DirectNode:
     """A context manager that holds a hidden node and its executor.
 
-    ``node`` is the rclpy node. SIGINT raises KeyboardInterrupt and SIGTERM ExternalShutdownException, as rclpy does.
+    ``node`` is the rclpy node. SIGINT raises KeyboardInterrupt and SIGTERM ExternalShutdownException, as rclpy does;
+    with ``signals=False`` rclpy keeps its hands off them, and the node still works after one has come.
     """
 
-    def __init__(self, args: argparse.Namespace, *, name: str | None = None) -> None:
+    def __init__(self, args: argparse.Namespace, *, name: str | None = None, signals: bool = True) -> None:
         self._spin_time_s: float | None = getattr(args, "spin_time", None)
-        rclpy.init(args=[])
+        rclpy.init(args=[], signal_handler_options=None if signals else SignalHandlerOptions.NO)
         self.node = rclpy.create_node(
             name or f"{NODE_PREFIX}_{os.getpid()}",
             start_parameter_services=False,
