@@ -35,6 +35,7 @@ class EmbeddedPlanner(ABC):
 
     name = "embedded"
     avoids_environment = True
+    searches = True
 
     def __init__(self, model: PlanningModel, settings: PlanSettings | None = None) -> None:
         self.model = model
@@ -91,8 +92,8 @@ class EmbeddedPlanner(ABC):
         return self._answer(arm, start, options, work)
 
     @abstractmethod
-    def _connect(self, task: Task, goals: Sequence[Array]) -> Array:
-        """Waypoints [m, n] from the task's start to one of the goals, the segments between them free.
+    def _connect(self, task: Task, goals: Sequence[Array], step: float) -> Array:
+        """Waypoints [m, n] from the task's start to one of the goals, the segments between them checked every ``step``.
 
         Raises:
             Refusal: there is no way, or none was found in time.
@@ -141,10 +142,18 @@ class EmbeddedPlanner(ABC):
     def _move(self, task: Task, goals: Sequence[Array]) -> JointTrajectory:
         if np.abs(goals[0] - task.start).max() < SAME:
             return rest(task.chain.joints, task.start)
-        with task.stage("search"):
-            waypoints = self._connect(task, goals)
+        try:
+            return self._moved(task, goals, self.settings.search_step)
+        except Refusal as refusal:
+            # What only the finer final check saw is searched for again at its step.
+            if refusal.status is not PlanStatus.PATH_IN_COLLISION or not self.searches:
+                raise
+        return self._moved(task, goals, self.settings.final_step)
+
+    def _moved(self, task: Task, goals: Sequence[Array], step: float) -> JointTrajectory:
+        waypoints = self._connect(task, goals, step)
         scale = task.chain.limits.velocity
-        with task.stage("shortcut"):
+        with task.stage("rounding"):
             ways = [rounded_paths(waypoints, scale, task.all_free, self.settings.max_blend)]
             if len(waypoints) > 2:
                 # Where corners leave little room, stopping at them can be quicker than creeping round.
@@ -186,6 +195,7 @@ class StraightLinePlanner(EmbeddedPlanner):
 
     name = "line"
     avoids_environment = False
+    searches = False
 
     def __init__(self, model: PlanningModel, settings: PlanSettings | None = None) -> None:
         super().__init__(model, settings or PlanSettings(final_step=0.05))
@@ -196,5 +206,5 @@ class StraightLinePlanner(EmbeddedPlanner):
             return [task.chain.near(nearest, task.start)]
         return super()._goals(task, T_base_tcp)
 
-    def _connect(self, task: Task, goals: Sequence[Array]) -> Array:
+    def _connect(self, task: Task, goals: Sequence[Array], step: float) -> Array:
         return np.stack([task.start, goals[0]])

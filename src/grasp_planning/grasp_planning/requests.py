@@ -41,7 +41,7 @@ class PlanSettings(Config):
     """Longest edge of the search tree (rad or m, 2-norm)."""
     window: Positive = 3.2
     """How far beyond start and goals a joint may go (rad or m), where its range is wider."""
-    shortcuts: Annotated[int, Field(ge=0)] = 80
+    shortcuts: Annotated[int, Field(ge=0)] = 50
     """Random shortcuts tried on a found path."""
     max_blend: Positive = 0.5
     """Longest part of a segment (in seconds at full speed) that the rounding of a corner replaces."""

@@ -30,7 +30,7 @@ def test_it_goes_straight_to_a_pose_through_obstacles_that_it_does_not_see(plann
     assert result.trajectory is not None
     assert result.trajectory.names == GANTRY_JOINTS
     np.testing.assert_allclose(result.trajectory.positions[-1], [0.5, 0.1, 0.3, 0.4], atol=1e-9)
-    assert set(result.stages_ms) == {"ik", "search", "shortcut", "check", "time_parameterisation"}
+    assert set(result.stages_ms) == {"ik", "rounding", "check", "time_parameterisation"}
 
 
 def test_joints_that_are_not_named_stay(planner: StraightLinePlanner) -> None:
