@@ -10,6 +10,7 @@ from typing import Any
 import rclpy
 from builtin_interfaces.msg import Time
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -141,7 +142,7 @@ def main() -> int:
     rclpy.init()
     try:
         rclpy.spin(RobotStatePublisher())
-    except UrdfError as error:
+    except (UrdfError, ParameterException) as error:
         rclpy.logging.get_logger("robot_state_publisher").fatal(str(error))
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import math
 import os
+import signal
+import subprocess
+import sys
 
 import domain_coordinator
 import pytest
@@ -116,3 +119,41 @@ def test_the_description_can_be_changed_and_a_wrong_one_is_refused(graph):
     user.create_subscription(TFMessage, "/tf_static", on_static, publisher._tf_static.pub_tf.qos_profile)
     spin_until(changed)
     assert [each.child_frame_id for each in changed.result().transforms] == ["left/tool"]
+
+
+def start(*arguments: str, domain: int) -> subprocess.Popen:
+    """The node as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "robot_state_publisher.robot_state_publisher_node", *arguments],
+        env={**os.environ, "ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["robot.urdf"], 2, "takes no arguments"),
+        ([], 1, "robot_description is empty"),
+        (["--ros-args", "-p", "publish_frequency:=10"], 1, "'publish_frequency' to '10' of type 'INTEGER'"),
+        (["--ros-args", "-p", "use_robot_description_topic:=true"], 1, "not part of this stand-in"),
+    ],
+)
+def test_a_node_that_cannot_run_says_why_and_ends(arguments, status, message):
+    with domain_coordinator.domain_id() as domain, start(*arguments, domain=domain) as process:
+        _, errors = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == status
+    assert message in errors
+    assert "Traceback" not in errors
+
+
+def test_an_interrupt_ends_the_node_quietly():
+    description = f"robot_description:={URDF.format(reach=1)}"
+    with domain_coordinator.domain_id() as domain, start("--ros-args", "-p", description, domain=domain) as process:
+        assert "robot 'arm' with 2 joints" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0
+    assert errors == ""

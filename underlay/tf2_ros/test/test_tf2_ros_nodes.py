@@ -93,6 +93,24 @@ def test_a_malformed_transform_is_ignored(ros):
     assert buffer.all_frames_as_yaml() == "[]"
 
 
+def test_a_clock_that_jumps_back_clears_what_moves(ros):
+    from rclpy.clock import ClockType
+    from rclpy.parameter import Parameter
+    from rclpy.time import Time
+
+    node = ros.create_node("simulated", parameter_overrides=[Parameter("use_sim_time", value=True)])
+    buffer = tf2_ros.Buffer(node=node)
+    node.get_clock().set_ros_time_override(Time(seconds=10, clock_type=ClockType.ROS_TIME))
+    buffer.set_transform(transform("a", "b", 1.0), "test")
+    buffer.set_transform_static(transform("a", "c", 1.0), "test")
+    node.get_clock().set_ros_time_override(Time(seconds=11, clock_type=ClockType.ROS_TIME))
+    assert buffer.can_transform("a", "b", Time())
+    node.get_clock().set_ros_time_override(Time(seconds=2, clock_type=ClockType.ROS_TIME))
+    assert not buffer.can_transform("a", "b", Time())
+    assert buffer.can_transform("a", "c", Time())
+    node.destroy_node()
+
+
 def test_registered_types_are_transformed_and_others_refused_by_name(ros):
     buffer = tf2_ros.Buffer()
     buffer.set_transform_static(transform("a", "b", 1.0), "test")
