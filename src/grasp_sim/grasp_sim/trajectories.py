@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Following a trajectory inside the physics step, with the tolerances of ros2_control's joint_trajectory_controller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import CubicHermiteSpline
+
+from grasp_core.config import Config
+from grasp_core.geometry import Array
+from grasp_core.ports import JointTrajectory, MotionStatus
+from grasp_sim.description import Joint
+from grasp_sim.engine import Engine
+from grasp_sim.robot import Robot
+
+
+class Tolerances(Config):
+    """When a motion counts as off its path or at its goal; rad, or m for prismatic joints times ``prismatic_share``."""
+
+    path_rad: float = 0.05
+    """Largest deviation on the way; beyond it the motion is given up and the joints hold where they are."""
+    goal_rad: float = 0.01
+    """Largest deviation at the end."""
+    prismatic_share: float = 0.2
+    """A prismatic joint's tolerance in metres for each radian of the two above."""
+    goal_time_s: float = 0.5
+    """How long after the end of the trajectory the goal may be reached."""
+    stopped_rad_s: float = 0.02
+    """Greatest speed that counts as at rest at the goal."""
+
+
+class Sampler:
+    """A trajectory as a function of time: cubic where velocities are given, else linear."""
+
+    def __init__(self, trajectory: JointTrajectory, start: Array) -> None:
+        times, positions, velocities = trajectory.times_s, trajectory.positions, trajectory.velocities
+        if times[0] > 0.0:
+            times = np.concatenate([[0.0], times])
+            positions = np.concatenate([start[None], positions])
+            if velocities is not None:
+                velocities = np.concatenate([np.zeros((1, len(start))), velocities])
+        self._times, self._positions = times, positions
+        self.duration_s = float(times[-1])
+        self._spline = None
+        if velocities is not None and len(times) > 1:
+            self._spline = CubicHermiteSpline(times, positions, velocities, axis=0)
+            self._rate = self._spline.derivative()
+
+    def at(self, time_s: float) -> tuple[Array, Array]:
+        """Positions and velocities [n] at a time, held at both ends."""
+        if time_s >= self.duration_s:
+            return self._positions[-1], np.zeros(self._positions.shape[1])
+        t = max(time_s, 0.0)
+        if self._spline is not None:
+            return self._spline(t), self._rate(t)
+        k = int(np.searchsorted(self._times, t, side="right")) - 1
+        span = self._times[k + 1] - self._times[k]
+        rate = (self._positions[k + 1] - self._positions[k]) / span
+        return self._positions[k] + rate * (t - self._times[k]), rate
+
+
+@dataclass
+class _Goal:
+    sampler: Sampler
+    started_s: float
+
+
+class TrajectoryController:
+    """Drives some joints with position motors of limited speed and effort; holds them when there is nothing to follow.
+
+    Args:
+        name: the controller's name, as ros2_control would know it.
+        robot, engine: whose joints.
+        joints: names, in the order of its trajectories after reordering.
+        tolerances: when a motion is given up.
+    """
+
+    def __init__(
+        self, name: str, robot: Robot, engine: Engine, joints: tuple[str, ...], tolerances: Tolerances
+    ) -> None:
+        self.name = name
+        self.joints = joints
+        self.tolerances = tolerances
+        self._robot, self._engine = robot, engine
+        known: list[Joint] = [robot.description.joints[joint] for joint in joints]
+        self._indices = [robot.joint_index[joint] for joint in joints]
+        self._efforts = [joint.effort for joint in known]
+        self._speeds = np.array([joint.velocity for joint in known])
+        self._share = np.array([tolerances.prismatic_share if j.kind == "prismatic" else 1.0 for j in known])
+        self._hold, _ = robot.state_of(joints)
+        self._goal: _Goal | None = None
+        self.status: MotionStatus | None = None
+        self.message = ""
+
+    @property
+    def active(self) -> bool:
+        """Whether a trajectory is being followed."""
+        return self._goal is not None
+
+    def start(self, trajectory: JointTrajectory) -> None:
+        """Follow a trajectory from now on, in place of what was followed before (which counts as cancelled).
+
+        Raises:
+            ValueError: its joints are not this controller's.
+        """
+        if set(trajectory.names) != set(self.joints):
+            raise ValueError(
+                f"controller {self.name} moves {', '.join(self.joints)}; the trajectory {', '.join(trajectory.names)}"
+            )
+        order = [trajectory.names.index(joint) for joint in self.joints]
+        velocities = None if trajectory.velocities is None else trajectory.velocities[:, order]
+        reordered = JointTrajectory(self.joints, trajectory.times_s, trajectory.positions[:, order], velocities)
+        start, _ = self._robot.state_of(self.joints)
+        self._goal = _Goal(Sampler(reordered, start), self._engine.time_s)
+        self.status, self.message = None, ""
+
+    def cancel(self) -> None:
+        """Give up the trajectory and decelerate to a halt where the joints are."""
+        if self._goal is not None:
+            self._finish(MotionStatus.CANCELLED, "")
+
+    def hold_here(self) -> None:
+        """Forget everything and hold the present positions (after the joints were put somewhere)."""
+        self._goal = None
+        self._hold, _ = self._robot.state_of(self.joints)
+
+    def update(self) -> None:
+        """Judge the present state and command the next step; called right before each physics step."""
+        if self._goal is None:
+            self._command(self._hold, np.zeros(len(self.joints)))
+            return
+        elapsed = self._engine.time_s - self._goal.started_s
+        wanted, _ = self._goal.sampler.at(elapsed)
+        positions, velocities = self._robot.state_of(self.joints)
+        self._judge(elapsed, np.abs(wanted - positions) / self._share, np.abs(velocities) / self._share)
+        if self._goal is None:
+            self._command(self._hold, np.zeros(len(self.joints)))
+        else:
+            self._command(*self._goal.sampler.at(elapsed + self._engine.dt_s))
+
+    def snapshot(self) -> tuple:
+        """State for ``restore``."""
+        return self._hold.copy(), self._goal, self.status, self.message
+
+    def restore(self, state: tuple) -> None:
+        """Back to a snapshot; the clock must be set back as well."""
+        hold, self._goal, self.status, self.message = state
+        self._hold = hold.copy()
+
+    def _judge(self, elapsed: float, error: Array, speed: Array) -> None:
+        assert self._goal is not None
+        limits = self.tolerances
+        overdue = elapsed - self._goal.sampler.duration_s
+        worst = int(error.argmax())
+        if overdue < 0.0:
+            if error[worst] > limits.path_rad:
+                text = f"{self.joints[worst]} is {error[worst]:.3f} off its path (allowed {limits.path_rad})"
+                self._finish(MotionStatus.PATH_TOLERANCE, text)
+        elif error[worst] <= limits.goal_rad and float(speed.max()) <= limits.stopped_rad_s:
+            final, _ = self._goal.sampler.at(elapsed)
+            self._finish(MotionStatus.SUCCEEDED, "", final)
+        elif overdue > limits.goal_time_s:
+            text = f"{self.joints[worst]} is {error[worst]:.3f} away from its goal (allowed {limits.goal_rad})"
+            self._finish(MotionStatus.GOAL_TOLERANCE, text)
+
+    def _finish(self, status: MotionStatus, message: str, hold: Array | None = None) -> None:
+        self._goal = None
+        self.status, self.message = status, message
+        self._hold = hold.copy() if hold is not None else self._robot.state_of(self.joints)[0]
+
+    def _command(self, positions: Array, velocities: Array) -> None:
+        self._engine.api.setJointMotorControlArray(
+            self._robot.body,
+            self._indices,
+            self._engine.api.POSITION_CONTROL,
+            targetPositions=positions.tolist(),
+            targetVelocities=np.clip(velocities, -self._speeds, self._speeds).tolist(),
+            forces=self._efforts,
+            positionGains=[0.3] * len(self._indices),
+            velocityGains=[1.0] * len(self._indices),
+        )
+
+
+def split_trajectory(trajectory: JointTrajectory, controllers: Mapping[str, tuple[str, ...]]) -> dict[str, JointTrajectory]:
+    """The part of a trajectory for each controller that has joints in it, in the controller's joints.
+
+    Raises:
+        ValueError: a joint that no controller moves, or only some of a controller's joints.
+    """
+    rest = set(trajectory.names)
+    parts = {}
+    for name, joints in controllers.items():
+        mine = [joint for joint in joints if joint in rest]
+        if not mine:
+            continue
+        if len(mine) != len(joints):
+            raise ValueError(f"controller {name} needs all of {', '.join(joints)}; given were {', '.join(mine)}")
+        rest -= set(mine)
+        order = [trajectory.names.index(joint) for joint in joints]
+        velocities = None if trajectory.velocities is None else trajectory.velocities[:, order]
+        parts[name] = JointTrajectory(joints, trajectory.times_s, trajectory.positions[:, order], velocities)
+    if rest:
+        raise ValueError(f"no controller moves {', '.join(sorted(rest))}")
+    return parts
