@@ -137,7 +137,7 @@ class Player:
         self._publishers: dict[str, Any] = {}
         self._log = node.node.get_logger()
         self._clock_period_s = None if clock_hz is None else 1.0 / clock_hz
-        self._clock = None if clock_hz is None else node.node.create_publisher(Clock, CLOCK_TOPIC, 10)
+        self._clock: Any = None if clock_hz is None else node.node.create_publisher(Clock, CLOCK_TOPIC, 10)
 
     def add(self, topic: BagTopic, name: str) -> None:
         """Play ``topic`` under ``name``; a type that is not installed is left out with a warning."""

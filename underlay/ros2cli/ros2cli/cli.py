@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int | str | None:
     args = parser.parse_args(argv)
     if not args.use_python_default_buffering:
         with contextlib.suppress(AttributeError):  # a captured stdout need not be a text stream
-            sys.stdout.reconfigure(line_buffering=True)
+            sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     if args._command is None:
         parser.print_help()
         return 0

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``ros2 launch``: run a launch file of a package, or a launch file given by its path."""
 
+import importlib
 import os
 from pathlib import Path
 
@@ -151,7 +152,7 @@ def run_launch_file(path: Path, words: list[str], values: dict[str, str], *, deb
     from launch.actions import IncludeLaunchDescription
     from launch.launch_description_sources import AnyLaunchDescriptionSource
 
-    import launch
+    launch = importlib.import_module("launch")
 
     service = launch.LaunchService(argv=words, noninteractive=noninteractive, debug=debug)
     # by include, so that the location of the current launch file is set for its substitutions

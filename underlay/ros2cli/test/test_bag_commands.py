@@ -174,3 +174,21 @@ def test_refusals(ros2, tmp_path, words, sentence):
 def test_play_refuses_topics_that_are_not_there(ros2, bag):
     result = ros2("bag", "play", bag, "--topics", "/nope")
     assert (result.returncode, "has no topics /nope" in result.stderr) == (1, True)
+
+
+def test_record_keeps_listening_when_a_publisher_offers_less(ros2, tmp_path):
+    folder = tmp_path / "mixed"
+
+    def texts():
+        return {data[8:9] for _, _, data in Bag(folder).messages()}
+
+    with ros2.running("bag", "record", "/mixed", "-o", folder) as recorder:
+        pub = ("topic", "pub", "-r", "20", "/mixed", "std_msgs/msg/String")
+        with ros2.running(*pub, "data: a"):
+            wait_for(lambda: recorded(folder, mixed=2), "reliable messages in the bag")
+            with ros2.running(*pub, "data: b", "--qos-reliability", "best_effort"):
+                wait_for(lambda: texts() == {b"a", b"b"}, "both publishers' messages in the bag")
+        recorder.send_signal(signal.SIGINT)
+        recorder.communicate(timeout=LIMIT_S)
+    assert recorder.returncode == 0
+    assert Bag(folder).complete

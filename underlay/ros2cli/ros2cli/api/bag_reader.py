@@ -97,13 +97,15 @@ class Bag:
                 if self.message_count:
                     self.start_ns, self.end_ns = reader.start_time, reader.end_time - 1
                 for connection in reader.connections:
+                    extra: Any = connection.ext
+                    profiles = [_qos_dict(profile) for profile in extra.offered_qos_profiles]
                     self.topics.append(
                         BagTopic(
                             connection.topic,
                             connection.msgtype,
                             connection.msgcount,
-                            connection.ext.serialization_format,
-                            [_qos_dict(profile) for profile in connection.ext.offered_qos_profiles],
+                            extra.serialization_format,
+                            profiles,
                         )
                     )
         except (ReaderError, FileNotFoundError) as error:

@@ -2,6 +2,7 @@
 """Fields of a message from a dict, as typed in YAML on a command line."""
 
 import array
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -59,9 +60,9 @@ def _fill(message: Any, values: Any, expand: bool, setters: list[StampSetter]) -
         current = getattr(message, name)
         type_name = types[name]
         if expand and type_name == "std_msgs/Header" and value == "auto":
-            setters.append(lambda stamp, header=current: setattr(header, "stamp", stamp))
+            setters.append(functools.partial(setattr, current, "stamp"))
         elif expand and type_name == "builtin_interfaces/Time" and value == "now":
-            setters.append(lambda stamp, owner=message, field=name: setattr(owner, field, stamp))
+            setters.append(functools.partial(setattr, message, name))
         elif hasattr(current, "get_fields_and_field_types"):
             _fill(current, value, expand, setters)
         else:

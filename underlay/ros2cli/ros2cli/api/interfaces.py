@@ -2,6 +2,7 @@
 """Interfaces by name: their Python classes, and which ones the ament index lists."""
 
 import importlib
+from typing import Any
 
 from ament_index_python import get_resource, get_resources
 
@@ -34,7 +35,7 @@ def topic_class(name: str) -> type:
     """
     package, kind, type_name = split_type(name)
     if kind == "action" and type_name.endswith("_FeedbackMessage"):
-        action = interface_class(f"{package}/action/{type_name.removesuffix('_FeedbackMessage')}", "action")
+        action: Any = interface_class(f"{package}/action/{type_name.removesuffix('_FeedbackMessage')}", "action")
         return action.Impl.FeedbackMessage
     return interface_class(name, "msg")
 
