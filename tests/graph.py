@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting whole graphs in tests: a launch as its own process group, its output line by line, and who is left behind."""
+"""Starting whole graphs in tests: a launch and its children, its output line by line, and who is left behind."""
 
 from __future__ import annotations
 
