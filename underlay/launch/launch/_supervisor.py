@@ -27,6 +27,8 @@ from .logging import get_logger, launch_config
 
 _PR_SET_PDEATHSIG = 1
 _SCAN_PERIOD_S = 0.05
+_GIVE_UP_AFTER_S = 20.0
+
 SIGKILL_AFTER_S = 5.0
 """Seconds from SIGTERM to SIGKILL for what a process has left behind; upstream's default for processes."""
 
@@ -129,7 +131,11 @@ class Supervisor:
                 get_logger("launch").warning(f"{whose} has left processes behind, ending them: pid {pids}")
                 _guardian.signal_processes(fresh, signal.SIGTERM)
                 signalled |= fresh
-            if time.monotonic() - begin > SIGKILL_AFTER_S:
+            elapsed_s = time.monotonic() - begin
+            if elapsed_s > _GIVE_UP_AFTER_S:
+                get_logger("launch").error(f"{whose} has left processes that even SIGKILL does not end: {found}")
+                return
+            if elapsed_s > SIGKILL_AFTER_S:
                 _guardian.signal_processes(found, signal.SIGKILL)
             # They are children of a child: their end is announced to nobody here, they can but be looked at again.
             await asyncio.sleep(_SCAN_PERIOD_S)

@@ -124,9 +124,11 @@ class LaunchService:
         log_launch_config(logger=self._logger)
         try:
             with self._signals(loop), self._parent_watched(loop):
-                await self._run(shutdown_when_idle)
-                if context.supervisor is not None:
-                    await context.supervisor.close()
+                try:
+                    await self._run(shutdown_when_idle)
+                finally:
+                    if context.supervisor is not None:
+                        await context.supervisor.close()
         finally:
             with self._lock:
                 self._loop = self._task = None
