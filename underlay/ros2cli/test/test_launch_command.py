@@ -2,6 +2,9 @@
 """``ros2 launch``: how it finds files and arguments. What launching does is launch's own subject."""
 
 import os
+import re
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,8 +19,6 @@ FILE = "greet.launch.py"
 
 @pytest.fixture(autouse=True)
 def launch_is_there(ros2):
-    import subprocess
-
     check = [sys.executable, "-c", "import launch.launch_description_sources"]
     if subprocess.run(check, env=ros2.environment, capture_output=True, timeout=60).returncode:
         pytest.skip("launch is not built")
@@ -94,3 +95,12 @@ def test_parse_arguments():
     for word in ("a", ":=1", "a:="):
         with pytest.raises(RuntimeError, match="malformed"):
             parse_arguments([word])
+
+
+def test_interrupt_leaves_nothing_behind(ros2, demo_package):
+    status, output = ros2.until("pid ", "launch", "-n", "demo_pkg", "stay.launch.py")
+    child = int(re.search(r"pid (\d+)", output).group(1))
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+    assert status in (0, signal.SIGINT)
+    assert "Traceback" not in output
