@@ -2,8 +2,8 @@
 """The embedded default: OMPL searches joint space, Coal says what touches.
 
 The straight way to each goal is tried first, nearest goal first; most requests end there. Otherwise a planner of OMPL
-(RRT-Connect: Kuffner and LaValle, ICRA 2000) connects the start to any of the goals, and OMPL's path simplifier shortens
-what it found. Equal requests give equal paths: the random numbers start anew with every request.
+(RRT-Connect: Kuffner and LaValle, ICRA 2000) connects the start to any of the goals, and OMPL's path simplifier
+shortens what it found. Equal requests give equal paths: the random numbers start anew with every request.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from grasp_core.geometry import Array
 from grasp_core.planning import PlanStatus
 
 from .embedded import EmbeddedPlanner
+from .model import PlanningModel
 from .paths import distinct
 from .requests import PlanSettings, Refusal, Task, in_words
 
@@ -44,7 +45,7 @@ class OmplPlanner(EmbeddedPlanner):
 
     name = "ompl"
 
-    def __init__(self, model: Any, settings: PlanSettings | None = None, planner: str = "RRTConnect") -> None:
+    def __init__(self, model: PlanningModel, settings: PlanSettings | None = None, planner: str = "RRTConnect") -> None:
         super().__init__(model, settings)
         if planner not in PLANNERS:
             raise ValueError(f"OMPL's planner {planner!r} is not offered; there are {', '.join(PLANNERS)}")
