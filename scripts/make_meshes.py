@@ -29,11 +29,11 @@ def main() -> None:
     if unknown := sorted(set(options.models) - set(models)):
         parser.error(f"no model {', '.join(unknown)}; choose from {', '.join(models)}")
     for name in options.models or models:
-        model = importlib.import_module(f"mesh_shapes.{name}").build()
-        write_model(model, options.out)
-        faces = sum(len(solid.faces) for solids in model.parts.values() for solid in solids)
-        size = sum(path.stat().st_size for path in (options.out / model.name).iterdir())
-        print(f"{model.name}: {len(model.parts)} meshes, {faces} triangles, {size / 1000:.0f} kB")
+        for model in importlib.import_module(f"mesh_shapes.{name}").build():
+            write_model(model, options.out)
+            faces = sum(len(solid.faces) for solids in model.parts.values() for solid in solids)
+            size = sum(path.stat().st_size for path in (options.out / model.name).iterdir())
+            print(f"{model.name}: {len(model.parts)} meshes, {faces} triangles, {size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from mesh_shapes.model import Model
 from mesh_shapes.solids import box, rounded_box, tube
 
 
-def build() -> Model:
+def build() -> tuple[Model, ...]:
     """Return the housings named in urdf/common/cell.urdf.xacro."""
     model = Model("furniture")
     model.add("camera_d415", "aluminium", rounded_box((0.021, 0.099, 0.020), 0.0095, (-0.0125, 0, 0)))
@@ -37,4 +37,4 @@ def build() -> Model:
     )
     model.add("camera_tiny", "dark", box((0.012, 0.02, 0.02), (-0.006, 0, 0), bevel=0.002))
     model.add("camera_tiny", "lens", tube((-0.001, 0, 0), (0.0005, 0, 0), 0.006, bevel=0.0005, segments=16))
-    return model
+    return (model,)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +43,8 @@ class Model:
 
     name: str
     parts: dict[tuple[str, str], list[trimesh.Trimesh]] = field(default_factory=dict)
+    # links that look like the link of the same name of another model, which must be written before
+    shared: dict[str, str] = field(default_factory=dict)
 
     def add(self, link: str, colour: str, *solids: trimesh.Trimesh) -> None:
         """Add solids of one colour to a link."""

@@ -10,7 +10,7 @@ from mesh_shapes.model import Model
 from mesh_shapes.solids import box, hull, loft, tube
 
 
-def build() -> Model:
+def build() -> tuple[Model, ...]:
     """Return the model; links as in urdf/grippers/rg2.urdf.xacro."""
     model = Model("rg2")
     model.add("rg2_base_link", "aluminium", tube((0, 0, 0), (0, 0, 0.014), 0.0335))
@@ -75,4 +75,4 @@ def build() -> Model:
             tube((-0.010, 0, 0), (0.010, 0, 0), 0.0045, bevel=0.001, segments=16),
             tube((-0.016, 0.0095, 0.0165), (0.016, 0.0095, 0.0165), 0.004, bevel=0.001, segments=16),
         )
-    return model
+    return (model,)

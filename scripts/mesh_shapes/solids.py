@@ -9,7 +9,7 @@ import numpy as np
 import trimesh
 
 Vector = Sequence[float]
-SEGMENTS = 28
+SEGMENTS = 20
 
 
 def _frame_to(direction: np.ndarray) -> np.ndarray:
@@ -95,7 +95,7 @@ def dome(
     return lathe([(radius, 0.0), *arc], start, end - start, segments)
 
 
-def ball(at: Vector, radius: float, rings: int = 10, segments: int = SEGMENTS) -> trimesh.Trimesh:
+def ball(at: Vector, radius: float, rings: int = 8, segments: int = SEGMENTS) -> trimesh.Trimesh:
     """Sphere."""
     angles = np.linspace(-np.pi / 2, np.pi / 2, rings + 1)
     return lathe(

@@ -35,7 +35,7 @@ def _crossed(
     model.add(link, "ur_blue", lathe(profile, (0, start, 0), (0, lid_y, 0)))
 
 
-def build() -> Model:
+def build() -> tuple[Model, ...]:
     """Return the model; links as in urdf/robots/ur5.urdf.xacro."""
     model = Model("ur5")
     base = [(0.0745, 0), (0.0745, 0.014), (0.068, 0.019), (0.060, 0.022), (0.060, 0.0245)]
@@ -93,4 +93,4 @@ def build() -> Model:
         tube((0, 0, -0.0095), (0, 0, -0.006), 0.0378, bevel=0.0005),
         tube((0, 0.03, -0.02), (0, 0.042, -0.02), 0.007),
     )
-    return model
+    return (model,)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import coal
@@ -59,15 +59,23 @@ def box_obstacle(name: str, size_m: tuple[float, float, float], T_base_box: NDAr
 class CollisionWorld:
     """The collision shapes of a model, the pairs to check, and obstacles. Not safe for use by two threads at once."""
 
-    def __init__(self, model: pin.Model, urdf: str, disabled: Iterable[Pair]) -> None:
+    def __init__(
+        self,
+        model: pin.Model,
+        urdf: str,
+        disabled: Iterable[Pair],
+        to_pin: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    ) -> None:
         """Build from URDF text.
 
         Args:
             model: the Pinocchio model of the same URDF.
             urdf: its text; collision shapes are primitives, so no mesh files are read.
             disabled: pairs of links that are not checked (from the SRDF).
+            to_pin: turns the vector of actuated joints into the Pinocchio model's configuration.
         """
         self._model = model
+        self._to_pin = to_pin
         self._data = model.createData()
         self._geometry = pin.buildGeomFromUrdfString(model, urdf, pin.GeometryType.COLLISION)
         self._links = [model.frames[g.parentFrame].name for g in self._geometry.geometryObjects]
@@ -89,7 +97,7 @@ class CollisionWorld:
 
     def moving_with(self, link: str) -> int:
         """Number of the joint that carries a link; 0 for what stands still."""
-        return int(self._model.frames[self._model.getFrameId(link)].parentJoint)
+        return int(self._model.frames[self._frame(link)].parentJoint)
 
     def set_obstacles(self, obstacles: Iterable[Obstacle]) -> None:
         """Replace all obstacles.
@@ -116,7 +124,7 @@ class CollisionWorld:
         touching: Iterable[str],
     ) -> None:
         """Let a box move with a link, as a held object does; `touching` are links or obstacles it may touch."""
-        if not self._model.existFrame(link):
+        if not self._model.existFrame(link, pin.FrameType.BODY):
             raise KeyError(f"cannot attach {name}: the model has no link {link}")
         self._attached[name] = (
             Box(name=name, T_base_box=T_link_box, size_m=size_m),
@@ -155,7 +163,7 @@ class CollisionWorld:
         own_only = not environment or not self._obstacles
         geometry, data = (self._own_geometry, self._own_data) if own_only else (self._geometry, self._geometry_data)
         stop = first_only and not allowed
-        if not pin.computeCollisions(self._model, self._data, geometry, data, q, stop):
+        if not pin.computeCollisions(self._model, self._data, geometry, data, self._to_pin(q), stop):
             return CollisionReport(())
         pairs: set[Pair] = set()
         for result, pair in zip(data.collisionResults, geometry.collisionPairs, strict=True):
@@ -171,20 +179,24 @@ class CollisionWorld:
         geometry, data = (self._own_geometry, self._own_data) if own_only else (self._geometry, self._geometry_data)
         if len(geometry.collisionPairs) == 0:
             raise ValueError("no pair of bodies is left to measure; all are disabled")
-        nearest = pin.computeDistances(self._model, self._data, geometry, data, q)
+        nearest = pin.computeDistances(self._model, self._data, geometry, data, self._to_pin(q))
         pair = geometry.collisionPairs[nearest]
         first, second = sorted((self._links[pair.first], self._links[pair.second]))
         return float(data.distanceResults[nearest].min_distance), (first, second)
 
     def colliding_pairs(self, q: NDArray[np.float64]) -> set[Pair]:
         """All pairs of links that touch at q, the disabled ones too (for computing what to disable)."""
-        pin.computeCollisions(self._model, self._data, self._all_geometry, self._all_data, q, False)
+        pin.computeCollisions(self._model, self._data, self._all_geometry, self._all_data, self._to_pin(q), False)
         found: set[Pair] = set()
         for result, pair in zip(self._all_data.collisionResults, self._all_geometry.collisionPairs, strict=True):
             if result.isCollision():
                 first, second = sorted((self._links[pair.first], self._links[pair.second]))
                 found.add((first, second))
         return found
+
+    def _frame(self, link: str) -> int:
+        # a joint of the same name may exist
+        return int(self._model.getFrameId(link, pin.FrameType.BODY))
 
     def _rebuild(self) -> None:
         """Make the geometry models anew: own shapes with all pairs, with the checked pairs, and with obstacles."""
@@ -220,10 +232,10 @@ class CollisionWorld:
         self._geometry_data = self._geometry.createData()
 
     def _add_attached(self, name: str, box: Box, link: str, touching: frozenset[str]) -> None:
-        frame = self._model.frames[self._model.getFrameId(link)]
+        frame = self._model.frames[self._frame(link)]
         placement = frame.placement * pin.SE3(np.asarray(box.T_base_box, dtype=np.float64))
         shape = coal.Box(*(float(edge) for edge in box.size_m))
-        body = pin.GeometryObject(f"attached/{name}", frame.parentJoint, self._model.getFrameId(link), placement, shape)
+        body = pin.GeometryObject(f"attached/{name}", frame.parentJoint, self._frame(link), placement, shape)
         index = self._geometry.addGeometryObject(body)
         self._links.append(name)
         for i in range(self._own):

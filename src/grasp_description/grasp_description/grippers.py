@@ -14,17 +14,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq
 
 from .resources import description_file
-from .specs import JointLimits, build, read_joints, read_yaml
+from .specs import Coupling, JointLimits, build, read_joints, read_yaml
 
 
 @dataclass(frozen=True)
 class WidthMap:
-    """A length in metres as a function of the driver position q, one of two closed forms.
+    """A length in metres as a function of the driver position q.
 
     linear  scale (q) + rest_m                        prismatic fingers; scale in m per m (or per rad)
     crank   gain (arm_m cos(q + phase_rad) + rest_m)  fingers on rotating bars
+    linkage gain (sum of arm_m cos(ratio q + phase_rad) over terms + rest_m)    fingers of several coupled links; monotonic on the joint's range
     """
 
     form: str
@@ -33,52 +35,67 @@ class WidthMap:
     arm_m: float = 0.0
     phase_rad: float = 0.0
     gain: float = 1.0
+    terms: tuple[tuple[float, float, float], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a form that does not exist or that lacks its numbers."""
-        if self.form not in ("linear", "crank"):
-            raise ValueError(f"form = {self.form!r} must be linear or crank")
+        if self.form not in ("linear", "crank", "linkage"):
+            raise ValueError(f"form = {self.form!r} must be linear, crank or linkage")
         if self.form == "linear" and self.scale == 0.0:
             raise ValueError("a linear map needs scale other than 0")
         if self.form == "crank" and not self.arm_m > 0.0:
             raise ValueError(f"arm_m = {self.arm_m} must be positive for a crank")
+        terms = tuple((float(arm), float(ratio), float(phase)) for arm, ratio, phase in self.terms)
+        if self.form == "crank":
+            terms = ((self.arm_m, 1.0, self.phase_rad),)
+        if self.form == "linkage" and not terms:
+            raise ValueError("a linkage needs terms: [arm_m, ratio, phase_rad] each")
+        object.__setattr__(self, "terms", terms)
 
     def length_m(self, q: float | np.ndarray) -> float | np.ndarray:
         """Length at driver position q (rad or m)."""
         if self.form == "linear":
             return self.scale * q + self.rest_m
-        return self.gain * (self.arm_m * np.cos(np.asarray(q) + self.phase_rad) + self.rest_m)
+        q = np.asarray(q)
+        return self.gain * (sum(arm * np.cos(ratio * q + phase) for arm, ratio, phase in self.terms) + self.rest_m)
 
     def slope(self, q: float) -> float:
         """Change of length per driver motion at q."""
         if self.form == "linear":
             return self.scale
-        return -self.gain * self.arm_m * math.sin(q + self.phase_rad)
+        return -self.gain * sum(arm * ratio * math.sin(ratio * q + phase) for arm, ratio, phase in self.terms)
 
-    def driver(self, length_m: float, near: float) -> float:
-        """Driver position with that length; a crank has two, the one closer to `near` is returned.
-
-        Lengths beyond the reach of the crank give the dead point.
-        """
+    def driver(self, length_m: float, lower: float, upper: float) -> float:
+        """Driver position within lower..upper that has the length; the closer end where none has it."""
         if self.form == "linear":
-            return (length_m - self.rest_m) / self.scale
-        cosine = (length_m / self.gain - self.rest_m) / self.arm_m
-        angle = math.acos(min(1.0, max(-1.0, cosine)))
-        return min((angle - self.phase_rad, -angle - self.phase_rad), key=lambda q: abs(q - near))
-
-
-@dataclass(frozen=True)
-class Coupling:
-    """q = multiplier * q_of + offset."""
-
-    of: str
-    multiplier: float
-    offset: float = 0.0
+            return min(max((length_m - self.rest_m) / self.scale, lower), upper)
+        if self.form == "crank":
+            cosine = (length_m / self.gain - self.rest_m) / self.arm_m
+            angle = math.acos(min(1.0, max(-1.0, cosine)))
+            middle = (lower + upper) / 2
+            q = min((angle - self.phase_rad, -angle - self.phase_rad), key=lambda candidate: abs(candidate - middle))
+            return min(max(q, lower), upper)
+        at_lower, at_upper = float(self.length_m(lower)) - length_m, float(self.length_m(upper)) - length_m
+        if at_lower * at_upper > 0.0:
+            return lower if abs(at_lower) < abs(at_upper) else upper
+        return float(brentq(lambda q: float(self.length_m(q)) - length_m, lower, upper, xtol=1e-12))
 
 
 @dataclass(frozen=True)
 class GripperSpec:
-    """What a gripper's YAML file says. All names are without prefix; lengths m, forces N, speeds m/s (of the opening)."""
+    """What a gripper's YAML file says. All names are without prefix; lengths m, forces N, speeds m/s (of the opening).
+
+    Attributes:
+        driver: the joint that the width maps speak of.
+        together: further motors that get the driver's position where an opening is commanded (fingers with motors of their own).
+        coupled: joints that follow another one rigidly.
+        passive: joints on a spring, without a motor.
+        tcp_height_m: distance from the root link to `grasp_tcp`.
+        tip_beyond_pad_m: how far the fingers reach beyond the pads' centre.
+        width, pad_height: opening, and height of the pads over the root link, by driver position.
+        states: named positions of the active joints (pre-shapes); `open` and `closed` bound the width map.
+        breakaway: gear ratios of a clutch that lets a distal joint go on when its proximal one is stopped (Barrett hand).
+    """
 
     name: str
     root: str
@@ -97,6 +114,7 @@ class GripperSpec:
     vendor_looks: Mapping[str, Mapping[str, str]]
     pad_height: WidthMap | None = None
     passive: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
     breakaway: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -115,9 +133,12 @@ class GripperSpec:
             object.__setattr__(self, name, (float(low), float(high)))
         object.__setattr__(self, "finger_links", tuple(self.finger_links))
         object.__setattr__(self, "passive", tuple(self.passive))
-        names = {self.driver, *coupled, *(c.of for c in coupled.values()), *self.passive}
+        object.__setattr__(self, "together", tuple(self.together))
+        names = {self.driver, *self.together, *coupled, *(c.of for c in coupled.values()), *self.passive}
         for state in self.states.values():
             names |= set(state)
+        if not {"open", "closed"} <= set(self.states):
+            raise ValueError(f"{where}: states must have open and closed; they have {', '.join(self.states) or 'none'}")
         if strangers := sorted(names - set(self.joints)):
             raise ValueError(f"{where}: {', '.join(strangers)} not in the joints table")
 
@@ -132,9 +153,9 @@ class GripperSpec:
 
     def driver_position(self, width_m: float) -> float:
         """Driver position for an opening; the opening is clamped to the stroke."""
-        limit = self.joints[self.driver]
         width_m = min(max(width_m, self.stroke_m[0]), self.stroke_m[1])
-        return min(max(self.width.driver(width_m, (limit.lower + limit.upper) / 2), limit.lower), limit.upper)
+        closed, opened = sorted((self.states["closed"][self.driver], self.states["open"][self.driver]))
+        return self.width.driver(width_m, closed, opened)
 
     def driver_effort(self, force_n: float, q: float) -> float:
         """Driver torque or force (magnitude) that gives each pad `force_n` at driver position q: virtual work, F dw = tau dq."""

@@ -13,7 +13,7 @@ import numpy as np
 from .grippers import load_gripper
 from .resources import cell_urdf, cells, share_folder
 from .robot_model import RobotModel, joint_limits, tool_frames
-from .specs import load_cell, load_robot
+from .specs import load_cell
 from .srdf import Chain, EndEffector, Group, Srdf, write_srdf
 
 # a pair that touches in at least this share of the samples is a fault of the shapes, not of the pose
@@ -23,14 +23,14 @@ ALWAYS = 0.95
 def skeleton(cell: str) -> Srdf:
     """Everything but the disabled collisions."""
     spec = load_cell(cell)
-    robot = load_robot(spec.robot)
+    robot = spec.robot_spec()
     groups: dict[str, Group] = {}
     states: dict[tuple[str, str], dict[str, float]] = {}
     for name, group in robot.groups.items():
         groups[name] = Group(name, chain=Chain(group.base, group.tip))
         for state, values in group.states.items():
             states[name, state] = dict(zip(group.joints, values, strict=True))
-    effectors, passive = [], []
+    effectors, passive = [], list(robot.coupled)
     for effector in spec.end_effectors:
         gripper = load_gripper(effector.gripper)
         prefix = effector.prefix
@@ -103,17 +103,26 @@ def compute(cell: str, samples: int, seed: int) -> Srdf:
     Default   touch in (nearly) every sample: the shapes overlap, the parts do not
     Never     touched in no sample
 
-    Furniture and cameras stand where calibration puts them (xacro arguments), so no pair with them is ever disabled as Never.
+    A cell with variants (two models of an arm) gets the pairs that every variant disables. Furniture and cameras stand where calibration puts them (xacro arguments), so no pair with them is ever disabled as Never.
     """
     base = skeleton(cell)
+    found = [disabled_pairs(cell, base, samples, seed, variant) for variant in load_cell(cell).each_variant()]
+    disabled = {pair: reason for pair, reason in found[0].items() if all(pair in other for other in found[1:])}
+    return Srdf(**{**base.__dict__, "disabled": disabled})
+
+
+def disabled_pairs(
+    cell: str, base: Srdf, samples: int, seed: int, variant: dict[str, str]
+) -> dict[tuple[str, str], str]:
+    """The pairs to disable in one variant of the cell (xacro arguments), see `compute`."""
     spec = load_cell(cell)
-    urdf = cell_urdf(cell)
-    model = RobotModel(urdf, write_srdf(base, "sampling"), joint_limits(cell), tool_frames(cell))
+    urdf = cell_urdf(cell, **variant)
+    model = RobotModel(urdf, write_srdf(base, "sampling"), joint_limits(cell, "", variant), tool_frames(cell))
     counts = touching_counts(model, samples, seed)
     bodies = model.collision.links
     adjacent = neighbours(urdf, set(bodies))
     grippers = [descendants(urdf, f"{e.prefix}{load_gripper(e.gripper).root}") for e in spec.end_effectors]
-    movable = set(bodies) - descendants(urdf, load_robot(spec.robot).root)
+    movable = set(bodies) - descendants(urdf, spec.robot_spec(variant).root)
     movable |= {camera["link"] for camera in spec.cameras.values()}
     disabled: dict[tuple[str, str], str] = {}
     for first, second in combinations(sorted(bodies), 2):
@@ -128,7 +137,7 @@ def compute(cell: str, samples: int, seed: int) -> Srdf:
             disabled[pair] = "Never"
         elif counts[pair] >= ALWAYS * samples:
             disabled[pair] = "Default"
-    return Srdf(**{**base.__dict__, "disabled": disabled})
+    return disabled
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ the order of `joint_names` unless a group is named, then the group's joints in t
 
 from __future__ import annotations
 
-import functools
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from . import chain as kernels
 from .collision import CollisionWorld
 from .grippers import GripperSpec, load_gripper
 from .resources import cell_srdf, cell_urdf
-from .specs import CellSpec, JointLimits, RobotSpec, load_cell, load_robot
+from .specs import CellSpec, JointLimits, RobotSpec, load_cell
 from .srdf import Srdf, parse_srdf
 
 Array = NDArray[np.float64]
@@ -108,29 +107,33 @@ class RobotModel:
         """
         self.urdf = urdf
         self.srdf: Srdf = parse_srdf(srdf)
-        self.pin_model = pin.buildModelFromXML(urdf, True)
-        self._pin_data = self.pin_model.createData()
-        by_index: dict[int, str] = {}
-        for name, joint in zip(self.pin_model.names, self.pin_model.joints, strict=True):
-            if joint.nq == 1 and "Mimic" not in joint.shortname() and joint.idx_q >= 0:
-                by_index[joint.idx_q] = name
-            elif joint.nq > 1:
+        self._read_tree(urdf)
+        # Pinocchio's own mimic joints ask for an order of joints that not every URDF has; couplings are expanded here instead
+        self.pin_model = pin.buildModelFromXML(urdf)
+        moving: dict[int, str] = {}
+        for name, joint in zip(self.pin_model.names[1:], list(self.pin_model.joints)[1:], strict=True):
+            if joint.nq != 1:
                 raise ValueError(
-                    f"joint {name} ({joint.shortname()}) has more than one coordinate; use limited one-axis joints"
+                    f"joint {name} ({joint.shortname()}) has {joint.nq} coordinates; use limited one-axis joints"
                 )
-        self.joint_names: tuple[str, ...] = tuple(by_index[i] for i in range(self.pin_model.nq))
+            moving[joint.idx_q] = name
+        self.joint_names: tuple[str, ...] = tuple(moving[i] for i in sorted(moving) if moving[i] not in self._mimics)
         self._index = {name: i for i, name in enumerate(self.joint_names)}
         if missing := [name for name in self.joint_names if name not in limits]:
             raise ValueError(f"no limits given for joint {', '.join(missing)}")
-        self.lower: Array = np.array(self.pin_model.lowerPositionLimit, dtype=np.float64)
-        self.upper: Array = np.array(self.pin_model.upperPositionLimit, dtype=np.float64)
+        sources = [self._mimics.get(moving[i], (moving[i], 1.0, 0.0)) for i in sorted(moving)]
+        self._pin_source = np.array([self.index(of) for of, _, _ in sources], dtype=np.int64)
+        self._pin_multiplier = np.array([multiplier for _, multiplier, _ in sources])
+        self._pin_offset = np.array([offset for _, _, offset in sources])
+        actuated = [i for i in sorted(moving) if moving[i] in self._index]
+        self.lower: Array = np.array(self.pin_model.lowerPositionLimit, dtype=np.float64)[actuated]
+        self.upper: Array = np.array(self.pin_model.upperPositionLimit, dtype=np.float64)[actuated]
         self.velocity_limit: Array = np.array([limits[name].velocity for name in self.joint_names])
         self.acceleration_limit: Array = np.array([limits[name].acceleration for name in self.joint_names])
         self.jerk_limit: Array = np.array([limits[name].jerk for name in self.joint_names])
         self.effort_limit: Array = np.array([limits[name].effort for name in self.joint_names])
-        self._read_tree(urdf)
         self.groups: Mapping[str, JointGroup] = {name: self._group(name, tcp_of_group) for name in self.srdf.groups}
-        self.collision = CollisionWorld(self.pin_model, urdf, self.srdf.disabled)
+        self.collision = CollisionWorld(self.pin_model, urdf, self.srdf.disabled, self.pin_q)
         self._chains: dict[str, Chain] = {}
         self.neutral: Array = self._neutral()
 
@@ -144,7 +147,7 @@ class RobotModel:
             arguments: more xacro arguments (camera poses, the iiwa's model, ...).
         """
         urdf, srdf = cell_urdf(cell, prefix=prefix, **arguments), cell_srdf(cell, prefix)
-        return cls(urdf, srdf, joint_limits(cell, prefix), tool_frames(cell, prefix))
+        return cls(urdf, srdf, joint_limits(cell, prefix, arguments), tool_frames(cell, prefix))
 
     # --- names and vectors -----------------------------------------------------------------------------------------------------
 
@@ -179,6 +182,10 @@ class RobotModel:
         for g in found:
             q[g.indices] = g.states[name]
         return q
+
+    def pin_q(self, q: ArrayLike) -> Array:
+        """Configuration of `pin_model` (couplings written out) for a full joint vector."""
+        return self._pin_multiplier * self._full(q)[self._pin_source] + self._pin_offset
 
     def vector(self, positions: Mapping[str, float], q: ArrayLike | None = None) -> Array:
         """Full vector from positions by joint name, the rest from q (default `neutral`); coupled (mimic) joints are ignored."""
@@ -483,11 +490,12 @@ def _nearest_turn(q: Array, seed: Array, lower: Array, upper: Array, prismatic: 
     return np.where(fits, turned, q)
 
 
-@functools.lru_cache(maxsize=32)
-def joint_limits(cell: str, prefix: str = "") -> Mapping[str, JointLimits]:
+def joint_limits(
+    cell: str, prefix: str = "", arguments: Mapping[str, str | float] | None = None
+) -> Mapping[str, JointLimits]:
     """Limits of every joint of a cell, robot and grippers, by name."""
     spec: CellSpec = load_cell(cell)
-    robot: RobotSpec = load_robot(spec.robot)
+    robot: RobotSpec = spec.robot_spec(arguments)
     limits = {f"{prefix}{name}": values for name, values in robot.joints.items()}
     for effector in spec.end_effectors:
         gripper: GripperSpec = load_gripper(effector.gripper)
@@ -498,7 +506,7 @@ def joint_limits(cell: str, prefix: str = "") -> Mapping[str, JointLimits]:
 def tool_frames(cell: str, prefix: str = "") -> Mapping[str, str]:
     """The tool frame of each arm group, and of each group whose chain ends at the same link as that arm."""
     spec = load_cell(cell)
-    groups = load_robot(spec.robot).groups
+    groups = spec.robot_spec().groups
     frames = {}
     for effector in spec.end_effectors:
         tip = groups[effector.arm].tip

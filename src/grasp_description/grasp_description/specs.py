@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,7 +36,7 @@ def build(kind: type[T], content: Mapping[str, Any], where: str) -> T:
     Raises:
         ValueError: a key that the dataclass does not know, or one that it needs and does not get; `where` names the place.
     """
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(set(content) - known):
         raise ValueError(f"{where}: unknown key {', '.join(unknown)}; known: {', '.join(sorted(known))}")
     try:
@@ -74,6 +75,15 @@ def read_joints(content: Mapping[str, Any], where: str) -> dict[str, JointLimits
 
 
 @dataclass(frozen=True)
+class Coupling:
+    """q = multiplier * q_of + offset."""
+
+    of: str
+    multiplier: float
+    offset: float = 0.0
+
+
+@dataclass(frozen=True)
 class GroupSpec:
     """A serial chain of joints: from link `base` to link `tip`, with named joint states in the order of `joints`."""
 
@@ -104,10 +114,17 @@ class RobotSpec:
     joints: Mapping[str, JointLimits]
     groups: Mapping[str, GroupSpec]
     vendor_looks: Mapping[str, Mapping[str, str]]
+    coupled: Mapping[str, Coupling] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Read the nested tables and check names and states against the joints."""
         object.__setattr__(self, "joints", read_joints(self.joints, self.name))
+        coupled = {
+            name: build(Coupling, values, f"{self.name}, coupled {name}") for name, values in self.coupled.items()
+        }
+        object.__setattr__(self, "coupled", coupled)
+        if strangers := sorted({*coupled, *(c.of for c in coupled.values())} - set(self.joints)):
+            raise ValueError(f"{self.name}, coupled: {', '.join(strangers)} not in the joints table")
         groups = {name: build(GroupSpec, values, f"{self.name}, group {name}") for name, values in self.groups.items()}
         object.__setattr__(self, "groups", groups)
         for name, group in groups.items():
@@ -140,19 +157,46 @@ class EndEffectorSpec:
 
 @dataclass(frozen=True)
 class CellSpec:
-    """What `urdf/cells/<cell>.yaml` says: which robot and grippers stand in the cell, and its cameras' frames."""
+    """What `urdf/cells/<cell>.yaml` says: which robot and grippers stand in the cell, and its cameras' frames.
+
+    `robot` may hold xacro arguments in braces ("iiwa{model}"); `variants` then lists their values, the default first.
+    """
 
     name: str
     robot: str
     end_effectors: tuple[EndEffectorSpec, ...]
     cameras: Mapping[str, Mapping[str, str]]
     extra_groups: Mapping[str, tuple[str, ...]]
+    variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Read the nested tables."""
         effectors = tuple(build(EndEffectorSpec, item, f"{self.name}, end_effectors") for item in self.end_effectors)
         object.__setattr__(self, "end_effectors", effectors)
-        object.__setattr__(self, "extra_groups", {name: tuple(parts) for name, parts in self.extra_groups.items()})
+        for name in ("extra_groups", "variants"):
+            object.__setattr__(self, name, {key: tuple(values) for key, values in getattr(self, name).items()})
+
+    def robot_name(self, arguments: Mapping[str, str | float] | None = None) -> str:
+        """Name of the robot file for the given xacro arguments.
+
+        Raises:
+            ValueError: an argument has a value that is not listed in `variants`.
+        """
+        chosen = {name: values[0] for name, values in self.variants.items()}
+        for name, value in (arguments or {}).items():
+            if name in chosen:
+                if str(value) not in self.variants[name]:
+                    raise ValueError(f"{self.name}: {name} = {value} is not one of {', '.join(self.variants[name])}")
+                chosen[name] = str(value)
+        return self.robot.format(**chosen)
+
+    def robot_spec(self, arguments: Mapping[str, str | float] | None = None) -> RobotSpec:
+        """Contents of the robot file for the given xacro arguments."""
+        return load_robot(self.robot_name(arguments))
+
+    def each_variant(self) -> list[dict[str, str]]:
+        """Every combination of the variants' values, as xacro arguments."""
+        return [dict(zip(self.variants, values, strict=True)) for values in itertools.product(*self.variants.values())]
 
 
 @functools.cache
