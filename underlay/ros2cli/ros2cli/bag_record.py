@@ -106,14 +106,31 @@ class RecordVerb(VerbExtension):
             )
             writer = BagWriter(folder, compression=compression, ros_distro=os.environ.get("ROS_DISTRO", ""))
             recorder = Recorder(node, writer, selection, use_sim_time=args.use_sim_time)
-            try:
-                recorder.run(args.polling_interval * 1e-3, discovery=not args.no_discovery)
-            except (KeyboardInterrupt, ExternalShutdownException):
-                pass  # how a recording ends
-            finally:
-                writer.close()
+            failure = _run_to_the_end(recorder, writer, args)
+        if failure is not None:
+            return (
+                f"Recording stopped: '{folder}' cannot be written ({failure.strerror}); "
+                "what was written before can be read and played"
+            )
         print(f"Recorded {writer.message_count} messages to '{folder}'")
         return 0
+
+
+def _run_to_the_end(recorder: "Recorder", writer: BagWriter, args: Any) -> OSError | None:
+    """Record until interrupted and end the bag; returns why it could not be written, where that ended it."""
+    failure: OSError | None = None
+    try:
+        recorder.run(args.polling_interval * 1e-3, discovery=not args.no_discovery)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass  # how a recording ends
+    except OSError as error:  # a full disk, most likely
+        failure = error
+    finally:
+        try:
+            writer.close()
+        except OSError as error:
+            failure = failure or error
+    return failure
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``ros2 bag`` from recording to playback, and what a killed recorder leaves behind."""
 
+import resource
 import signal
 import sys
 import time
@@ -136,6 +137,24 @@ def test_a_killed_recorder_loses_only_its_last_chunk(ros2, talker, tmp_path):
     assert (info.returncode, "was cut off" in info.stderr) == (0, True)
     play = ros2("bag", "play", folder, "--rate", "10", "--topics", "/chatter", "-m", "/chatter:=/c4")
     assert play.returncode == 0
+
+
+def test_a_full_disk_ends_the_recording_with_a_sentence(ros2, talker, tmp_path):
+    folder = tmp_path / "full"
+    limit = 1_200_000
+
+    def limit_file_size():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    process = ros2.start("bag", "record", "/image", "-o", folder, preexec_fn=limit_file_size)
+    _, errors = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 1
+    assert "Recording stopped: " in errors
+    assert "Traceback" not in errors
+    bag = Bag(folder)
+    assert not bag.complete
+    assert bag.message_count > 10
+    assert sum(1 for _ in bag.messages()) == bag.message_count
 
 
 def test_record_finds_topics_that_come_later(ros2, talker, tmp_path):
