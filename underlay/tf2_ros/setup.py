@@ -12,6 +12,7 @@ setup(
         (f"share/{package_name}", ["package.xml"]),
     ],
     install_requires=["setuptools"],
+    extras_require={"test": ["pytest"]},
     zip_safe=False,
     maintainer="Grasp maintainers",
     maintainer_email="maintainers@users.noreply.b-seed-9ef2b43f.example",

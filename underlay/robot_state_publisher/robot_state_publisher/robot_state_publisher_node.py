@@ -147,6 +147,11 @@ def main() -> int:
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
+    except Exception:
+        # An interrupt while the node is being made shows as whatever call it cut short.
+        if rclpy.ok():
+            raise
+        return 0
     finally:
         rclpy.try_shutdown()
     return 0
