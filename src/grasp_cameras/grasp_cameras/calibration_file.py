@@ -84,8 +84,8 @@ class CameraCalibration(Config):
 
     camera: str
     """Name of the camera."""
-    width: Annotated[int, Field(ge=8, le=8192)]
-    height: Annotated[int, Field(ge=8, le=8192)]
+    width: Annotated[int, Field(ge=1, le=8192)]
+    height: Annotated[int, Field(ge=1, le=8192)]
     fx: Annotated[float, Field(gt=0.0)]
     fy: Annotated[float, Field(gt=0.0)]
     cx: float

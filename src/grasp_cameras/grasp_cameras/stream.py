@@ -183,11 +183,8 @@ class CameraStream:
         """How the camera does now. A driver that hangs shows as silent."""
         with self._news:
             latest = self._latest
-            state, reason = self._state, self._reason
+            state, reason = self._state_now()
             now = time.monotonic()
-            since_s = now - self._arrivals[-1] if self._arrivals else None
-            if state is StreamState.CONNECTED and since_s is not None and since_s > self._settings.silent_after_s:
-                state, reason = StreamState.SILENT, f"no frame for {since_s:.1f} s"
             recent = [t for t in self._arrivals if now - t < 2.0]
             rate = (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 and recent[-1] > recent[0] else 0.0
             return StreamReport(
@@ -207,13 +204,21 @@ class CameraStream:
                 calibrated=latest is not None and (latest.color_intrinsics or latest.depth_intrinsics) is not None,
             )
 
+    def _state_now(self) -> tuple[StreamState, str]:
+        """State and reason; a driver that does not return from a call cannot say itself that it is silent."""
+        since_s = time.monotonic() - self._arrivals[-1] if self._arrivals else 0.0
+        if self._state is StreamState.CONNECTED and since_s > self._settings.silent_after_s:
+            return StreamState.SILENT, f"no frame for {since_s:.2f} s"
+        return self._state, self._reason
+
     def _age_s(self) -> float | None:
         return None if self._latest is None else (self._clock_ns() - self._latest.stamp_ns) * 1e-9
 
     def _why_none(self, age_s: float | None, max_age_s: float) -> str:
         what = "has sent nothing yet" if age_s is None else f"sent its newest frame {age_s:.2f} s ago"
-        why = f"; it is {self._state}: {self._reason}" if self._reason else f"; it is {self._state}"
-        error = f" (last problem: {self._last_error})" if self._last_error and self._last_error != self._reason else ""
+        state, reason = self._state_now()
+        why = f"; it is {state}: {reason}" if reason else f"; it is {state}"
+        error = f" (last problem: {self._last_error})" if self._last_error and self._last_error != reason else ""
         return f"camera {self._name} {what}, at most {max_age_s:g} s was asked{why}{error}"
 
     def _set_state(self, state: StreamState, reason: str = "") -> None:
@@ -224,7 +229,8 @@ class CameraStream:
                 self._last_error = reason
             self._news.notify_all()
         if changed:
-            level = logging.INFO if state in (StreamState.CONNECTED, StreamState.CONNECTING) else logging.WARNING
+            fault = state in (StreamState.SILENT, StreamState.DISCONNECTED)
+            level = logging.WARNING if fault else logging.INFO
             _LOG.log(level, "camera %s: %s%s", self._name, state, f": {reason}" if reason else "")
 
     def _run(self) -> None:

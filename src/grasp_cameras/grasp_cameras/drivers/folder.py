@@ -26,6 +26,9 @@ from grasp_core.camera import FrameError, Intrinsics
 from grasp_core.config import Config, read_yaml
 from grasp_core.geometry import Array, NotRigidError, check_rigid
 
+# 7-scenes poses, chained in float32, are off orthonormal by a few 1e-4.
+ROUNDING = 1e-2
+
 _PICTURES = (".png", ".jpg", ".jpeg")
 
 
@@ -171,11 +174,25 @@ def _read_depth(path: Path) -> np.ndarray:
 
 def _read_pose(path: Path) -> Array:
     try:
-        return check_rigid(np.loadtxt(path), f"the pose in {path}")
-    except NotRigidError as error:
-        raise FrameError(str(error)) from error
+        T = np.loadtxt(path)
     except (OSError, ValueError) as error:
         raise FrameError(f"{path} holds no 4 x 4 matrix: {error}") from error
+    try:
+        if T.shape == (4, 4) and np.isfinite(T).all():
+            T = _made_orthonormal(T)
+        return check_rigid(T, f"the pose in {path}")
+    except NotRigidError as error:
+        raise FrameError(str(error)) from error
+
+
+def _made_orthonormal(T: Array) -> Array:
+    """The nearest rotation in place of one that is off by rounding, as tracked poses are; others unchanged."""
+    U, stretch, Vt = np.linalg.svd(T[:3, :3])
+    if np.abs(stretch - 1.0).max() > ROUNDING:
+        return T
+    out = T.copy()
+    out[:3, :3] = U @ Vt
+    return out
 
 
 def _read_matrix(root: Path) -> Array | None:

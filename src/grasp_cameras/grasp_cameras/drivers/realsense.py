@@ -176,6 +176,8 @@ class _Pipeline:
                 raise CameraError(f"the recording {o.file} does not exist")
             config.enable_device_from_file(o.file, o.loop)
         else:
+            if not self._present():  # the SDK itself would look for fifteen seconds
+                raise CameraError(f"{self._what()} is not connected. {self._found()}")
             if o.serial:
                 config.enable_device(o.serial)
             if o.color:
