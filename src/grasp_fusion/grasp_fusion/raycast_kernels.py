@@ -158,12 +158,10 @@ def cast(tsdf, blocks, ox, oy, oz, dx, dy, dz, near, far, truncation_voxels):
 
 @numba.njit
 def _slope(ahead, behind):
-    """Difference over two voxels around a point on the surface; one-sided beside what was never seen."""
-    if ahead == ahead and behind == behind:
-        return ahead - behind
+    """Difference over two voxels around a point on the surface; one-sided, or none, beside what was never seen."""
     if ahead == ahead:
-        return 2.0 * ahead
-    return -2.0 * behind
+        return ahead - behind if behind == behind else 2.0 * ahead
+    return -2.0 * behind if behind == behind else 0.0
 
 
 @numba.njit
@@ -244,11 +242,11 @@ def render(
                     else:
                         rgb[n, v, u, 0] = rgb[n, v, u, 1] = rgb[n, v, u, 2] = 0
                 if has_normals:
-                    over = np.nan
-                    gx = gy = gz = 0.0
+                    gx = gy = gz = np.nan
                     if kind == HIT:
                         gx, gy, gz = gradient_at(tsdf, x, y, z)
-                        length = np.sqrt(gx * gx + gy * gy + gz * gz)
-                        over = 1.0 / length if length > 0.0 else np.nan
+                        if gx == 0.0 and gy == 0.0 and gz == 0.0:
+                            gx, gy, gz = -dx, -dy, -dz
+                    over = 1.0 / np.sqrt(gx * gx + gy * gy + gz * gz)
                     for c in range(3):
                         normals[n, v, u, c] = (R[n, c, 0] * gx + R[n, c, 1] * gy + R[n, c, 2] * gz) * over

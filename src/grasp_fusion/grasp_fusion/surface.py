@@ -24,7 +24,7 @@ class PointCloud:
 
     Attributes:
         points_m: float32 [P, 3].
-        normals: float32 [P, 3], unit vectors out of the surface.
+        normals: float32 [P, 3], unit vectors out of the surface, or zero where too little around was seen.
         rgb: uint8 [P, 3], or none for a volume without colour.
     """
 
@@ -91,13 +91,13 @@ def mesh(volume: TsdfVolume, step_voxels: int = 1) -> Mesh:
     if not (whole.any() and filled[seen].min() < 0.0 < filled[seen].max()):
         empty = np.zeros((0, 3), np.float32)
         return Mesh(empty, np.zeros((0, 3), np.int32), empty, None if colour is None else np.zeros((0, 3), np.uint8))
-    vertices, triangles, normals, _ = marching_cubes(filled, 0.0, mask=whole, gradient_direction="ascent")
+    vertices, triangles, normals, _ = marching_cubes(filled, 0.0, mask=whole, gradient_direction="descent")
     vertices *= step_voxels
     rgb = None
     if colour is not None:
         nearest = np.minimum(np.rint(vertices).astype(np.int64), np.array(colour.shape[:3]) - 1)
         rgb = ((colour[nearest[:, 0], nearest[:, 1], nearest[:, 2], :3].astype(np.uint32) + 128) >> 8).astype(np.uint8)
-    return Mesh(_to_base(volume, vertices), triangles.astype(np.int32), normals.astype(np.float32), rgb)
+    return Mesh(_to_base(volume, vertices), triangles.astype(np.int32), -normals.astype(np.float32), rgb)
 
 
 def write_ply(what: PointCloud | Mesh, path: Path | str) -> None:

@@ -47,7 +47,8 @@ def fill_crossings(tsdf, colour, starts, points, normals, rgb, has_colour):
         colour: uint16 [X, Y, Z, 4]; ignored unless ``has_colour``.
         starts: int64 [X], where the points of every slab begin.
         points: float32 [P, 3] in voxel units, written.
-        normals: float32 [P, 3], written; unit vectors out of the surface along the volume's axes.
+        normals: float32 [P, 3], written; unit vectors out of the surface along the volume's axes; zero where
+            too little around was seen.
         rgb: uint8 [P, 3], written if ``has_colour``.
         has_colour: whether colours are made.
     """
@@ -69,7 +70,7 @@ def fill_crossings(tsdf, colour, starts, points, normals, rgb, has_colour):
                     x, y, z = i + share * oi, j + share * oj, k + share * ok
                     gx, gy, gz = gradient_at(tsdf, x, y, z)
                     length = np.sqrt(gx * gx + gy * gy + gz * gz)
-                    over = 1.0 / length if length > 0.0 else np.nan
+                    over = 1.0 / length if length > 0.0 else 0.0
                     points[at, 0], points[at, 1], points[at, 2] = x, y, z
                     normals[at, 0], normals[at, 1], normals[at, 2] = gx * over, gy * over, gz * over
                     if has_colour:

@@ -107,7 +107,9 @@ class TorchBackend:
         if want_normals:
             turned = torch.full((len(depth), 3), torch.nan, dtype=torch.float32, device=self._device)
             view = torch.div(hit, camera.height * camera.width, rounding_mode="floor")
-            gradient = torch.einsum("pij,pj->pi", self._move(R)[view], self._gradient_at(points))
+            outward = self._gradient_at(points)
+            outward = torch.where((outward == 0.0).all(dim=1, keepdim=True), -directions[hit], outward)
+            gradient = torch.einsum("pij,pj->pi", self._move(R)[view], outward)
             turned[hit] = (gradient / gradient.norm(dim=1, keepdim=True)).float()
             normals = turned.reshape(*shape, 3).cpu().numpy()
         depth_m = depth.float().reshape(shape).cpu().numpy()
@@ -227,8 +229,8 @@ class TorchBackend:
             offset = torch.zeros(3, dtype=torch.float64, device=self._device)
             offset[axis] = 1.0
             ahead, behind = self._distance_at(points + offset), self._distance_at(points - offset)
-            both = torch.where(ahead.isnan(), -2.0 * behind, 2.0 * ahead)
-            slopes.append(torch.where(ahead.isnan() | behind.isnan(), both, ahead - behind))
+            one = torch.where(ahead.isnan(), -2.0 * behind, 2.0 * ahead).nan_to_num(0.0)
+            slopes.append(torch.where(ahead.isnan() | behind.isnan(), one, ahead - behind))
         return torch.stack(slopes, dim=1)
 
     def _colour_at(self, points: Tensor) -> Tensor:
