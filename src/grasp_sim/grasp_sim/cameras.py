@@ -129,6 +129,10 @@ class SimCamera:
         self._last = CameraFrame(self.intrinsics, T_base_camera, now_ns, rgb, depth)
         return self._last
 
+    def pose_only(self) -> CameraFrame:
+        """Where the camera is, without a picture."""
+        return CameraFrame(self.intrinsics, self._pose(), round(self._engine.time_s * 1e9))
+
     def segmentation(self) -> NDArray[np.int32]:
         """Body id of every pixel [H, W], -1 for nothing. Ground truth: for judges and tests, never for a policy."""
         config = self.config

@@ -25,7 +25,7 @@ LEAST_INERTIA = 1e-6
 
 @dataclass(frozen=True)
 class Joint:
-    """A joint that moves: limits in rad or m, rad/s or m/s, Nm or N."""
+    """A joint that moves: limits in rad or m, rad/s or m/s, Nm or N; ``axis`` in the child link's frame."""
 
     name: str
     kind: str
@@ -35,6 +35,7 @@ class Joint:
     upper: float
     velocity: float
     effort: float
+    axis: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,13 @@ def _joint(joint: Element) -> Joint:
         np.inf if endless else float(values.get("upper", 0.0)),
         float(values.get("velocity", 1.0)),
         float(values.get("effort", 100.0)),
+        _axis(joint.find("axis")),
     )
+
+
+def _axis(element: Element | None) -> tuple[float, float, float]:
+    x, y, z = (float(v) for v in ("1 0 0" if element is None else element.get("xyz", "1 0 0")).split())
+    return (x, y, z)
 
 
 def _set_origin(element: Element, T: Array) -> None:

@@ -264,7 +264,7 @@ class FingerDrive:
                 pad = T_base_tcp[:3, :3] @ pad_tcp + T_base_tcp[:3, 3]
                 state = api.getLinkState(robot.body, root.index, computeForwardKinematics=1)
                 rotation = np.array(api.getMatrixFromQuaternion(state[5])).reshape(3, 3)
-                axis = rotation @ np.array(api.getJointInfo(robot.body, root.index)[13])
+                axis = rotation @ np.array(robot.description.joints[root.name].axis)
                 motion = axis if root.prismatic else np.cross(axis, pad - np.array(state[4]))
                 row.append(abs(float(motion @ closing)))
         robot.set_positions(before)

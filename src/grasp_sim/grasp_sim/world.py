@@ -16,10 +16,12 @@ from grasp_core.cell_config import CellConfig
 from grasp_core.geometry import Array, invert, quaternion_of, transform
 from grasp_description.grippers import load_gripper
 from grasp_description.resources import cell_urdf
+from grasp_description.specs import load_cell
 from grasp_sim.cameras import SimCamera
 from grasp_sim.engine import Engine, PhysicsSettings, Renderer
 from grasp_sim.gripper_drive import GripperDrive, StallSettings
 from grasp_sim.grippers import make_drive
+from grasp_sim.kinematics import description_name
 from grasp_sim.objects.models import ObjectModel
 from grasp_sim.robot import Robot
 from grasp_sim.trajectories import Tolerances, TrajectoryController
@@ -27,6 +29,8 @@ from grasp_sim.trajectories import Tolerances, TrajectoryController
 # Where removed objects wait, far below everything.
 PARKING_Z_M = -50.0
 FLOOR_THICKNESS_M = 0.02
+# Name of the controller that holds the joints of no arm and no gripper.
+REST = "rest"
 
 
 class Event(Protocol):
@@ -97,7 +101,8 @@ class World:
         self._tolerances = tolerances or Tolerances()
         self._stall = stall or StallSettings()
         arguments = {**config.description.arguments, "coupling": "free"}
-        self._urdf = cell_urdf(_cell_of(config), expand_uris=True, **arguments)
+        self._urdf = cell_urdf(description_name(config), expand_uris=True, **arguments)
+        self._couplings = _couplings_of_robot(config)
         self.engine = Engine(settings or PhysicsSettings(), renderer, gui)
         self.cameras: dict[str, SimCamera] = {}
         self.reset(0)
@@ -136,6 +141,7 @@ class World:
         for arm in self.config.arms.values():
             for name, joints in arm.controllers.items():
                 self.controllers[name] = TrajectoryController(name, self.robot, self.engine, joints, self._tolerances)
+        self._hold_the_rest()
         self._make_cameras(seed)
 
     def step(self, count: int = 1) -> None:
@@ -145,6 +151,7 @@ class World:
                 controller.update()
             for drive in self.drives.values():
                 drive.update()
+            self._follow()
             for event in self.events:
                 event.before_step(self)
             self.engine.step()
@@ -217,6 +224,10 @@ class World:
 
     def take_over(self, positions: Mapping[str, float], velocities: Mapping[str, float] | None = None) -> None:
         """Put joints somewhere without physics and have every controller hold there."""
+        positions = dict(positions)
+        for name, leader, multiplier, offset in self._followers:
+            if leader in positions:
+                positions[name] = multiplier * positions[leader] + offset
         self.robot.set_positions(self._known(positions), velocities)
         for controller in self.controllers.values():
             controller.hold_here()
@@ -274,6 +285,30 @@ class World:
             if min(ixx, iyy, izz) <= 0.0:
                 self.api.changeDynamics(thing.body, -1, localInertiaDiagonal=list(thing.model.inertia))
 
+    def _hold_the_rest(self) -> None:
+        # Joints of no arm and no gripper (a head) stand still; those coupled to another (a telescope) follow it.
+        taken = {joint for controller in self.controllers.values() for joint in controller.joints}
+        for name, gripper in self.config.grippers.items():
+            taken |= set(self.drives[name].joints_at(self.drives[name].limits.max_width_m))
+        coupled = self._couplings
+        rest = tuple(name for name in self.robot.joint_names if name not in taken and name not in coupled)
+        if rest:
+            self.controllers[REST] = TrajectoryController(REST, self.robot, self.engine, rest, self._tolerances)
+        self._followers = [(name, *coupling) for name, coupling in coupled.items() if name in self.robot.joint_index]
+
+    def _follow(self) -> None:
+        for name, leader, multiplier, offset in self._followers:
+            positions, velocities = self.robot.state_of((leader,))
+            self.api.setJointMotorControl2(
+                self.robot.body,
+                self.robot.joint_index[name],
+                self.api.POSITION_CONTROL,
+                targetPosition=multiplier * float(positions[0]) + offset,
+                targetVelocity=multiplier * float(velocities[0]),
+                force=self.robot.description.joints[name].effort,
+                positionGain=0.5,
+            )
+
     def _known(self, positions: Mapping[str, float]) -> dict[str, float]:
         known = self.robot.joint_index if hasattr(self, "robot") else None
         if known is None:
@@ -309,6 +344,11 @@ class World:
             self.cameras[name] = SimCamera(name, config, self.engine, pose, rng)
 
 
-def _cell_of(config: CellConfig) -> str:
-    # "cells/ur5.urdf.xacro" is the description of cell ur5.
-    return config.description.xacro.rsplit("/", 1)[-1].removesuffix(".urdf.xacro")
+def _couplings_of_robot(config: CellConfig) -> dict[str, tuple[str, float, float]]:
+    """Coupled joints of the robot itself (not its grippers): leader, multiplier, offset."""
+    prefix = config.description.arguments.get("prefix", "")
+    spec = load_cell(description_name(config)).robot_spec(config.description.arguments)
+    return {
+        prefix + name: (prefix + coupling.of, coupling.multiplier, coupling.offset)
+        for name, coupling in spec.coupled.items()
+    }

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The picking check of a cell: a scripted grasp that knows the object's pose lifts a primitive at random places.
+
+``ros2 run grasp_sim pick_check --cell ur5 --runs 50 --seed 0 --json FILE``, or ``python -m grasp_sim.pick_check``.
+It proves arm, gripper, planner and contact physics together, not a policy.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+from grasp_core.actions import Grasp
+from grasp_core.cell import Cell, Reason, SceneError
+from grasp_core.cell_config import CellConfig
+from grasp_core.geometry import Array, top_down, transform
+from grasp_core.statistics import wilson
+from grasp_description.grippers import GripperSpec, load_gripper
+from grasp_sim.cell import SimCell, load_cell_config
+from grasp_sim.kinematics import PlannerName
+
+log = logging.getLogger(__name__)
+
+# Clearance that the fingertips keep over the support (m).
+FLOOR_CLEARANCE_M = 0.006
+# How much wider than the object the fingers open, both sides together (m).
+OPENING_MARGIN_M = 0.03
+APPROACH_M = 0.10
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an object is and how large: ``T_base_object`` of its bounding box, edges along its axes (m)."""
+
+    id: int
+    name: str
+    T_base_object: Array
+    extents_m: tuple[float, float, float]
+
+
+class TruthSource(Protocol):
+    """Tells where objects really are: a simulator, or a bridge's ground-truth topics."""
+
+    def targets(self) -> list[Target]:
+        """The objects that are there."""
+        ...
+
+
+class SimTruth:
+    """Ground truth of a ``SimCell``."""
+
+    def __init__(self, cell: SimCell) -> None:
+        self._cell = cell
+
+    def targets(self) -> list[Target]:
+        """The objects that are there."""
+        world = self._cell.world
+        return [Target(t.id, t.name, world.pose_of(t), t.model.extents_m) for t in world.present()]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row of the result."""
+
+    run: int
+    seed: int
+    object: str
+    x_m: float
+    y_m: float
+    yaw_rad: float
+    success: bool
+    reason: str
+    message: str
+    gripper_says: bool | None
+    width_m: float
+    seconds: float
+
+
+@dataclass
+class Summary:
+    """What the check found."""
+
+    cell: str
+    attempts: int
+    successes: int
+    rate_low: float
+    rate_high: float
+    reasons: dict[str, int]
+    simulated_by: str
+    runs: list[Run] = field(default_factory=list)
+
+
+def candidate_grasps(
+    target: Target, config: CellConfig, gripper: GripperSpec, style: Literal["top", "side"]
+) -> list[Grasp]:
+    """Scripted grasps of an upright primitive, best first: across its shorter horizontal edge, then the other way round."""
+    R = target.T_base_object[:3, :3]
+    # The object's axis that stands most upright, and the two others.
+    up = int(np.abs(R[2]).argmax())
+    flat = sorted((axis for axis in range(3) if axis != up), key=lambda axis: target.extents_m[axis])
+    height = target.extents_m[up]
+    centre = target.T_base_object[:3, 3]
+    widths = [target.extents_m[axis] for axis in flat]
+    grasps = []
+    for axis, width in zip(flat, widths, strict=True):
+        closing = R[:, axis]
+        yaw = float(np.arctan2(closing[1], closing[0]))
+        if width > gripper.stroke_m[1] - 0.006:
+            continue
+        opening = min(gripper.stroke_m[1], width + OPENING_MARGIN_M)
+        for turn in (0.0, np.pi):
+            if style == "top":
+                T = _top_grasp(centre, height, yaw + turn, width, config, gripper)
+            else:
+                T = _side_grasp(centre, closing if turn == 0.0 else -closing, width, config, gripper)
+            grasps.append(Grasp(T, width_m=opening, approach_m=APPROACH_M))
+    return grasps
+
+
+def _top_grasp(
+    centre: Array, height: float, yaw: float, width: float, config: CellConfig, gripper: GripperSpec
+) -> Array:
+    # The pads move along the approach while they close; the tool's origin is where they meet when closed.
+    shift = gripper.pad_offset_m(width)
+    pads_z = centre[2] + max(0.0, 0.5 * height - 0.03)
+    lowest = config.support_z_m + FLOOR_CLEARANCE_M + gripper.tip_beyond_pad_m
+    tips_when_open = gripper.pad_offset_m(min(gripper.stroke_m[1], width + OPENING_MARGIN_M))
+    z = max(pads_z + shift, lowest, lowest + tips_when_open, config.limits.workspace.min_m[2])
+    return top_down((centre[0], centre[1], z), yaw)
+
+
+def _side_grasp(centre: Array, closing: Array, width: float, config: CellConfig, gripper: GripperSpec) -> Array:
+    # Horizontal approach, fingers closing horizontally across ``closing``, from the robot's side.
+    x = np.array([closing[0], closing[1], 0.0])
+    x /= np.linalg.norm(x)
+    z = np.cross([0.0, 0.0, 1.0], x)
+    if z @ np.array([centre[0], centre[1], 0.0]) < 0.0:
+        x, z = -x, -z
+    y = np.cross(z, x)
+    point = centre - z * gripper.pad_offset_m(width)
+    return transform(point, np.stack([x, y, z], axis=1))
+
+
+def run_check(
+    cell: Cell,
+    truth: TruthSource,
+    config: CellConfig,
+    scene: str,
+    runs: int,
+    seed: int,
+    style: Literal["top", "side"] = "top",
+    reachable: Callable[[Grasp], bool] | None = None,
+    progress: bool = True,
+) -> Summary:
+    """Try ``runs`` scenes; every failure keeps its reason.
+
+    Args:
+        cell: any cell.
+        truth: where its objects are.
+        config: the cell's.
+        scene: name of a scene with one graspable object.
+        runs, seed: run k uses seed + k.
+        style: from above, or from the side.
+        reachable: prefers grasps for which it holds; none takes the first.
+        progress: show a bar.
+    """
+    gripper = load_gripper(config.grippers[config.arm()[1].gripper].kind)
+    rows: list[Run] = []
+    for k in tqdm(range(runs), disable=not progress, file=sys.stderr, desc=cell.name):
+        rows.append(_one_run(cell, truth, config, gripper, scene, k, seed + k, style, reachable))
+    successes = sum(row.success for row in rows)
+    interval = wilson(successes, len(rows))
+    reasons = Counter(row.reason for row in rows if not row.success)
+    return Summary(
+        cell.name, len(rows), successes, interval.low, interval.high, dict(reasons), type(cell).__name__, rows
+    )
+
+
+def _one_run(
+    cell: Cell,
+    truth: TruthSource,
+    config: CellConfig,
+    gripper: GripperSpec,
+    scene: str,
+    run: int,
+    seed: int,
+    style: Literal["top", "side"],
+    reachable: Callable[[Grasp], bool] | None,
+) -> Run:
+    begin = time.perf_counter()
+    try:
+        cell.reset(scene, seed)
+    except SceneError as error:
+        return Run(run, seed, "", 0.0, 0.0, 0.0, False, "scene", str(error), None, 0.0, 0.0)
+    target = truth.targets()[0]
+    grasps = candidate_grasps(target, config, gripper, style)
+    chosen = next((g for g in grasps if reachable is None or reachable(g)), grasps[0] if grasps else None)
+    x, y = target.T_base_object[:2, 3].tolist()
+    if chosen is None:
+        text = f"{target.name} is wider than the gripper opens"
+        return Run(run, seed, target.name, x, y, 0.0, False, "too_wide", text, None, 0.0, 0.0)
+    outcome = cell.execute(chosen)
+    info: Mapping[str, Any] = outcome.info
+    # In simulation the truth judges; elsewhere what the cell reports.
+    success = bool(info.get("grasped_id") == target.id if "grasped_id" in info else outcome.success)
+    reason = Reason.HELD if success else outcome.reason if outcome.reason is not Reason.HELD else "not_held_in_truth"
+    T = chosen.T_base_tcp
+    return Run(
+        run,
+        seed,
+        target.name,
+        round(x, 4),
+        round(y, 4),
+        round(float(np.arctan2(T[1, 0], T[0, 0])), 4),
+        success,
+        str(reason),
+        outcome.message,
+        info.get("gripper_says", outcome.success),
+        round(float(info.get("finger_width_m", 0.0)), 5),
+        round(time.perf_counter() - begin, 3),
+    )
+
+
+@dataclass
+class Arguments:
+    """Lift a graspable primitive at random places with a scripted grasp that knows its pose."""
+
+    cell: str = "ur5"
+    """Name of the cell."""
+    runs: int = 50
+    """How many attempts, each in a scene of its own."""
+    seed: int = 0
+    """Seed of the first scene."""
+    json: Path | None = None
+    """File to write counts and one row a run to."""
+    scene: str = "single"
+    """A scene with one graspable object."""
+    style: Literal["top", "side"] = "top"
+    """From above, or from the side."""
+    motion: Literal["full", "fast"] = "full"
+    """Simulate every motion, or jump through free space."""
+    planner: PlannerName = "line"
+    """line: straight ways; ompl: searches around obstacles."""
+    renderer: Literal["auto", "egl", "tiny"] = "tiny"
+    """No picture is taken; tiny starts fastest."""
+    gui: bool = False
+    """Watch."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of ``pick_check``."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    args = tyro.cli(Arguments, args=arguments)
+    cell = SimCell(
+        load_cell_config(args.cell),
+        motion=args.motion,
+        planner=args.planner,
+        renderer=args.renderer,
+        cameras=(),
+        gui=args.gui,
+    )
+    try:
+        summary = run_check(
+            cell, SimTruth(cell), cell.config, args.scene, args.runs, args.seed, args.style, _reachable_in(cell)
+        )
+    finally:
+        cell.close()
+    report(summary, args.json)
+
+
+def _reachable_in(cell: SimCell) -> Callable[[Grasp], bool]:
+    def reachable(grasp: Grasp) -> bool:
+        joints = cell.world.robot.positions()
+        before = cell.kinematics.ik(grasp.T_base_tcp @ transform((0.0, 0.0, -grasp.approach_m)), joints)
+        return before is not None and cell.kinematics.ik(grasp.T_base_tcp, before) is not None
+
+    return reachable
+
+
+def report(summary: Summary, file: Path | None) -> None:
+    """Print the counts and write them with all rows to ``file``."""
+    print(
+        f"{summary.cell}: {summary.successes} of {summary.attempts} lifted "
+        f"({100 * summary.rate_low:.1f} to {100 * summary.rate_high:.1f} %)"
+    )
+    for reason, count in sorted(summary.reasons.items()):
+        print(f"  {count} x {reason}")
+    for row in summary.runs:
+        if not row.success:
+            print(f"  run {row.run}: {row.object} at ({row.x_m:.3f}, {row.y_m:.3f}): {row.reason}: {row.message}")
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
