@@ -44,6 +44,12 @@ fi
 # Nodes see only this machine unless you say otherwise: export ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET before sourcing.
 export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
 # Images need more shared memory than Fast DDS takes by default (see the file). Your own profile is left alone.
-export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$WS_HOME/config/dds/fastdds.xml}"
-export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$FASTRTPS_DEFAULT_PROFILES_FILE}"
+# Fast DDS 2 (Jazzy) and 3 (Kilted and later) read it under different names.
+if [ -z "${FASTRTPS_DEFAULT_PROFILES_FILE:-}${FASTDDS_DEFAULT_PROFILES_FILE:-}" ]; then
+    if [ "$ROS_DISTRO" = jazzy ]; then
+        export FASTRTPS_DEFAULT_PROFILES_FILE="$WS_HOME/config/dds/fastdds.xml"
+    else
+        export FASTDDS_DEFAULT_PROFILES_FILE="$WS_HOME/config/dds/fastdds.xml"
+    fi
+fi
 unset _ws_file _ws_shell _ws_ros
