@@ -52,4 +52,13 @@ if [ -z "${FASTRTPS_DEFAULT_PROFILES_FILE:-}${FASTDDS_DEFAULT_PROFILES_FILE:-}" 
         export FASTDDS_DEFAULT_PROFILES_FILE="$WS_HOME/config/dds/fastdds.xml"
     fi
 fi
+# Tab completion of the stand-in for ros2; an installed distribution brings its own.
+if [ -z "$_ws_ros" ] && command -v register-python-argcomplete > /dev/null; then
+    case "$-" in
+        *i*)
+            [ "$_ws_shell" = zsh ] && autoload -U bashcompinit && bashcompinit
+            eval "$(register-python-argcomplete ros2)"
+            ;;
+    esac
+fi
 unset _ws_file _ws_shell _ws_ros

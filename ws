@@ -57,6 +57,8 @@ case "$command" in
         exec "${SHELL:-bash}" -i
         ;;
     clean)
+        # Nodes that were killed leave their shared memory behind; this frees what no live process holds.
+        [ -x .venv/bin/fastdds ] && [ "$(id -u)" != 0 ] && .venv/bin/fastdds shm clean || true
         rm -rf .venv .ws build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis
         echo "removed what was built and installed here"
         ;;
