@@ -73,8 +73,11 @@ class CalibrateNode(Node):
                 response.message, response.success = step(), True
             except (ValueError, RuntimeError, OSError, TransformException) as error:
                 response.message, response.success = str(error), False
-            log = self.get_logger().info if response.success else self.get_logger().error
-            log(response.message)
+            # One line each: rclpy ties a severity to the place of a call.
+            if response.success:
+                self.get_logger().info(response.message)
+            else:
+                self.get_logger().error(response.message)
             return response
 
         return callback

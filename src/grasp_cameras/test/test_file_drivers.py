@@ -18,8 +18,6 @@ from grasp_core.camera import CameraFrame, FrameError, Intrinsics
 from grasp_core.config import ConfigError
 from grasp_core.registry import UnknownNameError
 
-REAL = Path(__file__).resolve().parents[4] / "shared" / "data"
-
 
 def read_all(driver, most: int = 50) -> list:
     driver.open()
@@ -76,13 +74,12 @@ def test_folder_without_frames_or_missing_is_refused(tmp_path):
         Folder(FolderOptions(path=str(tmp_path / "none"))).open()
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="../shared/data is not here")
-def test_real_sequence_and_real_frame():
-    frames = read_all(Folder(FolderOptions(path=str(REAL / "rgbd_sequence"), real_time=False)), most=3)
+def test_real_sequence_and_real_frame(shared_data):
+    frames = read_all(Folder(FolderOptions(path=str(shared_data / "rgbd_sequence"), real_time=False)), most=3)
     picture = frames[0].to_camera_frame()
     assert picture.intrinsics.fx == 585.0
     assert 0.5 < np.nanmedian(picture.depth_m) < 5.0
-    (single,) = read_all(Folder(FolderOptions(path=str(REAL / "tabletop_frame"), loop=False, real_time=False)))
+    (single,) = read_all(Folder(FolderOptions(path=str(shared_data / "tabletop_frame"), loop=False, real_time=False)))
     assert single.to_camera_frame().depth_m.shape == (720, 1280)
 
 
@@ -97,14 +94,10 @@ def write_bag(path: Path, *, with_info: bool = True, broken_encoding_at: int = -
         "================================================================================\n"
         "MSG: builtin_interfaces/Time\nint32 sec\nuint32 nanosec\n"
     )
-    image = (
-        header + "uint32 height\nuint32 width\nstring encoding\nuint8 is_bigendian\nuint32 step\nuint8[] data\n" + types
-    )
-    info = (
-        header
-        + "uint32 height\nuint32 width\nstring distortion_model\nfloat64[] d\nfloat64[9] k\nfloat64[9] r\nfloat64[12] p\n"
-        + types
-    )
+    fields = ("uint32 height", "uint32 width", "string encoding", "uint8 is_bigendian", "uint32 step", "uint8[] data")
+    image = header + "\n".join(fields) + "\n" + types
+    fields = ("uint32 height", "uint32 width", "string distortion_model", "float64[] d", "float64[9] k")
+    info = header + "\n".join((*fields, "float64[9] r", "float64[12] p")) + "\n" + types
     with path.open("wb") as stream:
         writer = Writer(stream)
         image_schema = writer.register_msgdef("sensor_msgs/msg/Image", image)

@@ -146,10 +146,14 @@ def test_a_recording_plays_to_its_end(recording):
     assert not driver.capabilities.live
     driver.open()
     seen = []
+
+    def read_to_the_end() -> None:
+        for _ in range(50):
+            seen.append(driver.read(1.0))
+
     try:
         with pytest.raises(EndOfRecordingError, match="is over"):
-            for _ in range(50):
-                seen.append(driver.read(1.0))
+            read_to_the_end()
     finally:
         driver.close()
     depths = [round(float(f.depth_metres()[3, 3]) / 0.000125) - 4000 for f in seen if f.depth is not None]
@@ -174,5 +178,5 @@ def test_contradicting_options_are_refused():
 
 def test_without_the_sdk_a_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyrealsense2", None)
-    with pytest.raises(SdkMissingError, match="needs the Python package pyrealsense2.*install the wheel"):
+    with pytest.raises(SdkMissingError, match=r"needs the Python package pyrealsense2.*install the wheel"):
         RealSense(RealSenseOptions())

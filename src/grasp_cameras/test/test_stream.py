@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stream: states, reconnection, stamps, and every kind of bad input, after each of which the next good frame works."""
+"""The stream: states, reconnection, stamps; after every kind of bad input the next good frame works."""
 
 from __future__ import annotations
 
