@@ -47,6 +47,23 @@ def test_unknown_keyword_is_refused_with_a_sentence(make):
         make()
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: TimerAction(period=5, actions=[]),
+            r"integer 5: upstream takes a float or substitutions, so write 5\.0",
+        ),
+        (lambda: ExecuteProcess(cmd=["true"], sigterm_timeout=2), "so write '2'"),
+        (lambda: ExecuteProcess(cmd=["true"], sigkill_timeout=0.5), "so write '0.5'"),
+        (lambda: LogInfo(msg=5), "expected text"),
+    ],
+)
+def test_what_upstream_refuses_is_refused_here(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
 def test_xml_launch_file_is_refused(run, tmp_path):
     path = tmp_path / "old.launch.xml"
     path.write_text("<launch/>")

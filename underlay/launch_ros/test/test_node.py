@@ -136,7 +136,9 @@ def test_missing_parameter_file_is_warned_of(start):
         (lambda: node(cmd=["x"]), "does not support the keyword argument"),
         (lambda: node(node_name="x"), "'node_name'"),
         (lambda: node(lifecycle=True), "'lifecycle'"),
-        (lambda: node(parameters={"a": 1}), "parameters are a list"),
+        (lambda: node(parameters={"a": 1}), "parameters of a Node are a list, as upstream"),
+        (lambda: node(parameters=({"a": 1},)), "parameters of a Node are a list, as upstream"),
+        (lambda: node(ros_arguments=("--log-level", "debug")), "ros_arguments of a Node are a list"),
         (lambda: node(remappings=[["a", "b"]]), r"a remapping is a pair \(from, to\)"),
     ],
 )

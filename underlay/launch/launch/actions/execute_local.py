@@ -343,4 +343,6 @@ class ExecuteLocal(Action):
 def _timeout(name: str, given: Any) -> list[Any]:
     if given is None:
         return [LaunchConfiguration(name, default=5)]
-    return normalize_to_list_of_substitutions(str(given) if isinstance(given, (int, float)) else given)
+    if isinstance(given, (int, float)):
+        raise TypeError(f"{name} is the number {given}: upstream takes text or substitutions, so write '{given}'")
+    return normalize_to_list_of_substitutions(given)

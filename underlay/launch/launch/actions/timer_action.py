@@ -34,6 +34,10 @@ class TimerAction(Action):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if isinstance(period, int):
+            raise TypeError(
+                f"period is the integer {period}: upstream takes a float or substitutions, so write {period}.0"
+            )
         self.period = period if is_substitution(period) else float(period)
         self.actions = list(actions)
         self._cancel_on_shutdown = cancel_on_shutdown

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from tempfile import NamedTemporaryFile
 from typing import Any
 
@@ -47,20 +47,21 @@ class Node(ExecuteProcess):
         name: Any = None,
         namespace: Any = None,
         exec_name: Any = None,
-        parameters: Sequence[Any] | None = None,
+        parameters: list[Any] | None = None,
         remappings: Iterable[tuple[Any, Any]] | None = None,
-        ros_arguments: Iterable[Any] | None = None,
+        ros_arguments: list[Any] | None = None,
         arguments: Iterable[Any] | None = None,
         **kwargs: Any,
     ) -> None:
         refuse_keywords(self, {key: kwargs[key] for key in ("cmd", "node_name", "node_namespace") if key in kwargs})
+        for what, given in (("parameters", parameters), ("ros_arguments", ros_arguments)):
+            if given is not None and not isinstance(given, list):
+                raise TypeError(f"the {what} of a Node are a list, as upstream, got {given!r}")
         program = executable if package is None else ExecutableInPackage(package=package, executable=executable)
         cmd = [program, *(arguments or ())]
         if ros_arguments is not None:
             cmd += ["--ros-args", *ros_arguments]
         super().__init__(cmd=[*cmd, "--ros-args"], name=exec_name, **kwargs)
-        if parameters is not None and not isinstance(parameters, (list, tuple)):
-            raise TypeError(f"Node parameters are a list of dictionaries and files, got {parameters!r}")
         self.node_package = package
         self.node_executable = executable
         self._node_name = name
