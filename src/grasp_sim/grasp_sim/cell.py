@@ -206,7 +206,7 @@ class SimCell:
                 self.config.grippers[settings.gripper].force_n,
                 self._named_states(name),
             )
-        planner = make_planner(self.options.planner, self.config)
+        planner = make_planner(self.options.planner, self.kinematics)
         return CellPorts(arms, planner, self.kinematics, self.config.skills, self._cancel)
 
     def _named_states(self, arm: str) -> Mapping[str, Mapping[str, float]]:

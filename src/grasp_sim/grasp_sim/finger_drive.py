@@ -83,6 +83,11 @@ class FingerDrive:
         return self._robot.links_of([self.prefix + name for name in self.spec.finger_links])
 
     @property
+    def finger_groups(self) -> tuple[tuple[int, ...], ...]:
+        """Link numbers finger by finger."""
+        return tuple((link,) for link in self.finger_links)
+
+    @property
     def settled(self) -> bool:
         """Whether the last command reached its opening or was stopped."""
         return self._settled
@@ -244,6 +249,7 @@ class FingerDrive:
                 lateralFriction=settings.finger_friction,
                 spinningFriction=settings.spinning_friction_m,
                 rollingFriction=settings.rolling_friction_m,
+                frictionAnchor=1,
             )
 
     def _measure_levers(self) -> list[Array]:

@@ -37,6 +37,11 @@ class GripperDrive(Protocol):
         """Link numbers of the fingers in the robot's body."""
         ...
 
+    @property
+    def finger_groups(self) -> tuple[tuple[int, ...], ...]:
+        """Link numbers finger by finger."""
+        ...
+
     def joints_at(self, width_m: float) -> dict[str, float]:
         """Position of every joint at an opening with nothing in between."""
         ...

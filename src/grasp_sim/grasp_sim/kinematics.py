@@ -14,6 +14,7 @@ from grasp_core.geometry import Array, invert
 from grasp_core.guard import JointLimit
 from grasp_core.planning import MotionPlanner
 from grasp_description.robot_model import RobotModel
+from grasp_description.specs import load_cell
 
 PlannerName = Literal["line", "ompl"]
 
@@ -68,19 +69,24 @@ def description_name(config: CellConfig) -> str:
     return config.description.xacro.rsplit("/", 1)[-1].removesuffix(".urdf.xacro")
 
 
-def make_planner(name: PlannerName, config: CellConfig) -> MotionPlanner:
-    """A planner for skills: ``line`` goes straight and looks at nothing but the robot itself; ``ompl`` searches.
+def make_planner(name: PlannerName, kinematics: CellKinematics) -> MotionPlanner:
+    """A planner for skills, on the same model: ``line`` goes straight and looks at nothing but the robot itself; ``ompl`` searches.
 
     Raises:
         ValueError: no such planner.
     """
     # Here, so that a world or a bridge does not need the planning package.
     from grasp_planning import CellModel, StraightLinePlanner
+    from grasp_planning.model import furniture
 
+    config = kinematics.config
+    prefix = config.description.arguments.get("prefix", "")
+    robot_root = load_cell(description_name(config)).robot_spec(config.description.arguments).root
+    model = CellModel(kinematics.model, config, furniture(kinematics.model, prefix + robot_root))
     if name == "line":
-        return StraightLinePlanner(CellModel.from_config(config))
+        return StraightLinePlanner(model)
     if name == "ompl":
         from grasp_planning.ompl_planner import OmplPlanner
 
-        return OmplPlanner(CellModel.from_config(config))
+        return OmplPlanner(model)
     raise ValueError(f"no planner {name!r}; there is line, ompl")

@@ -24,11 +24,13 @@ from tqdm import tqdm
 from grasp_core.actions import Grasp
 from grasp_core.cell import Cell, Reason, SceneError
 from grasp_core.cell_config import CellConfig
+from grasp_core.config import ConfigError
 from grasp_core.geometry import Array, top_down, transform
 from grasp_core.statistics import wilson
 from grasp_description.grippers import GripperSpec, load_gripper
 from grasp_sim.cell import SimCell, load_cell_config
 from grasp_sim.kinematics import PlannerName
+from grasp_sim.objects import load_object_set
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,9 @@ FLOOR_CLEARANCE_M = 0.006
 # How much wider than the object the fingers open, both sides together (m).
 OPENING_MARGIN_M = 0.03
 APPROACH_M = 0.10
+# Sets to choose from, and how far their sizes stay away from the ends of the stroke (m).
+PRIMITIVE_SETS = ("primitives", "primitives_wide")
+STROKE_MARGIN_M = 0.005
 
 
 @dataclass(frozen=True)
@@ -135,8 +140,9 @@ def _top_grasp(
     shift = gripper.pad_offset_m(width)
     pads_z = centre[2] + max(0.0, 0.5 * height - 0.03)
     lowest = config.support_z_m + FLOOR_CLEARANCE_M + gripper.tip_beyond_pad_m
-    tips_when_open = gripper.pad_offset_m(min(gripper.stroke_m[1], width + OPENING_MARGIN_M))
-    z = max(pads_z + shift, lowest, lowest + tips_when_open, config.limits.workspace.min_m[2])
+    opening = min(gripper.stroke_m[1], width + OPENING_MARGIN_M)
+    deepest = max(gripper.pad_offset_m(float(w)) for w in np.linspace(width, opening, 20))
+    z = max(pads_z + shift, lowest + deepest, config.limits.workspace.min_m[2])
     return top_down((centre[0], centre[1], z), yaw)
 
 
@@ -150,6 +156,20 @@ def _side_grasp(centre: Array, closing: Array, width: float, config: CellConfig,
     y = np.cross(z, x)
     point = centre - z * gripper.pad_offset_m(width)
     return transform(point, np.stack([x, y, z], axis=1))
+
+
+def graspable_set(config: CellConfig) -> str:
+    """The set of primitives whose sizes the cell's (first) gripper can hold.
+
+    Raises:
+        ConfigError: none fits.
+    """
+    gripper = load_gripper(config.grippers[config.arm()[1].gripper].kind)
+    for name in PRIMITIVE_SETS:
+        low, high = load_object_set(name).config.size_m
+        if low > gripper.stroke_m[0] + STROKE_MARGIN_M and high < gripper.stroke_m[1] - STROKE_MARGIN_M:
+            return name
+    raise ConfigError(f"none of {', '.join(PRIMITIVE_SETS)} fits between fingers that open {gripper.stroke_m} m")
 
 
 def run_check(
@@ -246,6 +266,8 @@ class Arguments:
     """File to write counts and one row a run to."""
     scene: str = "single"
     """A scene with one graspable object."""
+    objects: str | None = None
+    """Object set; none for the primitives that fit the cell's gripper."""
     style: Literal["top", "side"] = "top"
     """From above, or from the side."""
     motion: Literal["full", "fast"] = "full"
@@ -262,8 +284,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point of ``pick_check``."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     args = tyro.cli(Arguments, args=arguments)
+    config = load_cell_config(args.cell)
     cell = SimCell(
-        load_cell_config(args.cell),
+        config,
+        objects=args.objects or graspable_set(config),
         motion=args.motion,
         planner=args.planner,
         renderer=args.renderer,

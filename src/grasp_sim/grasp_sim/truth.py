@@ -53,11 +53,13 @@ class GroundTruth:
     def held(self, gripper: str) -> list[Held]:
         """Objects held by contact: touched by two parts of the hand, one of them a finger, and by no furniture."""
         world = self._world
-        fingers = set(world.drives[gripper].finger_links)
+        groups = world.drives[gripper].finger_groups
+        fingers = {link for group in groups for link in group}
         held = []
         for thing_id, links in self.contacts(gripper).items():
             thing = world.objects[thing_id]
-            if len(links) < 2 or not fingers & set(links) or self._supported(thing):
+            touching = sum(bool(set(group) & set(links)) for group in groups)
+            if touching == 0 or touching + (self._palm(gripper) in links) < 2 or self._supported(thing):
                 continue
             forces = [force for link, force in links.items() if link in fingers]
             held.append(Held(thing, len(links), sum(forces) / len(forces)))

@@ -177,6 +177,8 @@ class World:
             restitution=settings.restitution,
             linearDamping=0.02,
             angularDamping=0.05,
+            # Sticking contacts remember where they began to stick; without it a squeezed object creeps out.
+            frictionAnchor=1,
         )
         dynamics = self.api.getDynamicsInfo(body, -1)
         thing = SimObject(self._next_id, model.name, model, body, transform(dynamics[3], dynamics[4]))
