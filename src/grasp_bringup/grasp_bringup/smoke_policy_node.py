@@ -10,32 +10,50 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.task import Future
+from rclpy.time import Time
 from sensor_msgs.msg import Image
 
 from grasp_bringup.smoke_picture import locate, to_base
 from grasp_interfaces.action import Infer
 from grasp_interfaces.msg import PolicyAction
 
+PICTURE_TIMEOUT_S = 5.0
+
 
 class SmokePolicyNode(Node):
-    """Subscribes ``camera/color/image_raw``, offers ``infer``."""
+    """Subscribes ``camera/color/image_raw``, offers ``infer``; decides on a picture taken after it was asked."""
 
     def __init__(self) -> None:
         super().__init__("smoke_policy")
-        self._picture: Image | None = None
+        self._waiting: list[tuple[int, Future]] = []
         self.create_subscription(Image, "camera/color/image_raw", self._on_image, qos_profile_sensor_data)
         self._server = ActionServer(self, Infer, "infer", self._infer)
         self.get_logger().info("ready")
 
     def _on_image(self, message: Image) -> None:
-        self._picture = message
+        stamp_ns = Time.from_msg(message.header.stamp).nanoseconds
+        served = [future for since_ns, future in self._waiting if stamp_ns >= since_ns]
+        self._waiting = [(since_ns, future) for since_ns, future in self._waiting if stamp_ns < since_ns]
+        for future in served:
+            future.set_result(message)
 
-    def _infer(self, goal: ServerGoalHandle) -> Infer.Result:
-        goal.publish_feedback(Infer.Feedback(stage="locate"))
+    async def _picture(self) -> Image | None:
+        """The first picture taken from now on; none when the camera stays silent."""
+        future = Future(executor=self.executor)
+        self._waiting.append((self.get_clock().now().nanoseconds, future))
+        patience = self.create_timer(PICTURE_TIMEOUT_S, lambda: future.done() or future.set_result(None))
+        try:
+            return await future
+        finally:
+            self.destroy_timer(patience)
+
+    async def _infer(self, goal: ServerGoalHandle) -> Infer.Result:
+        goal.publish_feedback(Infer.Feedback(stage="picture"))
         result = Infer.Result()
-        message = self._picture
+        message = await self._picture()
         if message is None:
-            result.message = "no picture has arrived yet"
+            result.message = f"the camera was silent for {PICTURE_TIMEOUT_S} s"
             goal.abort()
             return result
         pixels = np.frombuffer(message.data, dtype=np.uint8).reshape(message.height, message.width, 3)
