@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -15,12 +15,14 @@ from grasp_core.ports import JointState, JointTrajectory
 
 from .line import follow_line
 from .model import PlanningModel
-from .paths import JointPath, rounded_paths, sample
+from .paths import JointPath, rounded_paths, spaced
 from .requests import PlanSettings, Refusal, Task, in_words, refused
 from .timing import TimingError, rest, time_paths
 
 # A goal this close to the start (rad or m) needs no motion.
 SAME = 1e-6
+# Two solutions of the inverse kinematics that differ by less in every joint are one.
+DIFFERENT = 0.05
 
 
 class EmbeddedPlanner(ABC):
@@ -31,6 +33,8 @@ class EmbeddedPlanner(ABC):
     Args:
         model: the robot; it must not be used by others while a request is answered.
         settings: how to work.
+
+    ``on_stage`` may be set to be told the name of each stage when it begins.
     """
 
     name = "embedded"
@@ -40,6 +44,7 @@ class EmbeddedPlanner(ABC):
     def __init__(self, model: PlanningModel, settings: PlanSettings | None = None) -> None:
         self.model = model
         self.settings = settings or PlanSettings()
+        self.on_stage: Callable[[str], None] | None = None
         self._lock = threading.Lock()
 
     def set_obstacles(self, obstacles: tuple[Obstacle, ...]) -> None:
@@ -105,68 +110,71 @@ class EmbeddedPlanner(ABC):
         Raises:
             Refusal: unreachable, or in collision whichever way it is reached.
         """
-        found = self._solutions(task, T_base_tcp, self.settings.goals)
-        if not found:
+        free: list[Array] = []
+        blocked: list[Array] = []
+        for q in self._solutions(task, T_base_tcp):
+            if all(np.abs(q - other).max() > DIFFERENT for other in (*free, *blocked)):
+                (blocked if task.contacts(q) else free).append(q)
+            if len(free) == self.settings.goals:
+                break
+        if not free and not blocked:
             where = task.reach_goal(T_base_tcp)
             raise Refusal(PlanStatus.UNREACHABLE, f"no joint positions within their ranges put {where}")
-        free = [q for q in found if not task.contacts(q)]
         if not free:
-            touching = task.contacts(found[0], first_only=False)
-            words = f"at the goal {in_words(touching)}; {len(found)} ways to reach it were tried, none is free"
+            touching = task.contacts(blocked[0], first_only=False)
+            words = f"at the goal {in_words(touching)}; {len(blocked)} ways to reach it were tried, none is free"
             raise Refusal(PlanStatus.GOAL_IN_COLLISION, words, touching)
-        return free
+        return sorted(free, key=lambda q: float((np.abs(q - task.start) / task.chain.limits.velocity).max()))
 
-    def _solutions(self, task: Task, T_base_tcp: Array, count: int) -> list[Array]:
-        """Up to ``count`` different solutions of the inverse kinematics, nearest to the start first."""
+    def _solutions(self, task: Task, T_base_tcp: Array) -> Iterator[Array]:
+        """Solutions of the inverse kinematics, from the start and then from random seeds; some may be equal."""
         chain, rng = task.chain, np.random.default_rng(self.settings.seed)
         low = np.maximum(chain.lower, task.start - np.pi)
         high = np.minimum(chain.upper, task.start + np.pi)
-        found: list[Array] = []
         first = task.posture.ik(T_base_tcp, task.start)
         if first is None:
+            # Many random seeds in one call: where this finds nothing, the rest would not either.
             first = task.posture.ik(T_base_tcp, task.start, rng)
-        if first is None:
-            return []
-        found.append(chain.near(first, task.start))
-        for _ in range(2 * (count - 1)):
-            if len(found) == count:
-                break
+            if first is None:
+                return
+        yield chain.near(first, task.start)
+        for _ in range(self.settings.ik_seeds):
             q = task.posture.ik(T_base_tcp, rng.uniform(low, high))
-            if q is None:
-                continue
-            q = chain.near(q, task.start)
-            if all(np.abs(q - other).max() > 0.05 for other in found):
-                found.append(q)
-        return sorted(found, key=lambda q: float((np.abs(q - task.start) / chain.limits.velocity).max()))
+            if q is not None:
+                yield chain.near(q, task.start)
 
     def _move(self, task: Task, goals: Sequence[Array]) -> JointTrajectory:
         if np.abs(goals[0] - task.start).max() < SAME:
             return rest(task.chain.joints, task.start)
-        try:
-            return self._moved(task, goals, self.settings.search_step)
-        except Refusal as refusal:
-            # What only the finer final check saw is searched for again at its step.
-            if refusal.status is not PlanStatus.PATH_IN_COLLISION or not self.searches:
-                raise
-        return self._moved(task, goals, self.settings.final_step)
+        # What only the finer final check saw is searched for again, closer.
+        final = self.settings.final_step
+        steps = (self.settings.search_step, final, 0.25 * final) if self.searches else (self.settings.search_step,)
+        for step in steps[:-1]:
+            try:
+                return self._moved(task, goals, step)
+            except Refusal as refusal:
+                if refusal.status is not PlanStatus.PATH_IN_COLLISION or task.remaining_s <= 0.0:
+                    raise
+        return self._moved(task, goals, steps[-1])
 
     def _moved(self, task: Task, goals: Sequence[Array], step: float) -> JointTrajectory:
         waypoints = self._connect(task, goals, step)
         scale = task.chain.limits.velocity
         with task.stage("rounding"):
-            ways = [rounded_paths(waypoints, scale, task.all_free, self.settings.max_blend)]
+            ways = [rounded_paths(waypoints, scale, task.all_free, self.settings.max_blend, step)]
             if len(waypoints) > 2:
                 # Where corners leave little room, stopping at them can be quicker than creeping round.
                 ways.append(rounded_paths(waypoints, scale, lambda _: False))
         return self._timed(task, *ways)
 
     def _timed(self, task: Task, *ways: Sequence[JointPath]) -> JointTrajectory:
-        """The quickest of several ways, checked once more along all of it."""
+        """The quickest of several ways, timed, its points checked once more and more often where they are far apart."""
         with task.stage("time_parameterisation"):
             timed = [time_paths(task.chain.joints, paths, task.limits) for paths in ways]
         quickest = min(range(len(ways)), key=lambda i: timed[i].duration_s)
         with task.stage("check"):
-            if touching := task.first_contact(sample(ways[quickest], self.settings.final_step)):
+            step = self.settings.final_step
+            if touching := task.first_contact(spaced(timed[quickest].positions, 0.1 * step, step)):
                 raise Refusal(PlanStatus.PATH_IN_COLLISION, f"on the way {in_words(touching)}", touching)
         return timed[quickest]
 
@@ -175,7 +183,7 @@ class EmbeddedPlanner(ABC):
     ) -> PlanResult:
         with self._lock:
             try:
-                task = Task(self.model, arm, start, options, self.avoids_environment)
+                task = Task(self.model, arm, start, options, self.avoids_environment, self.on_stage)
             except Refusal as refusal:
                 return refused(refusal)
             try:

@@ -8,9 +8,8 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 from grasp_core.cell_config import CellConfig
-from grasp_core.planning import MotionPlanner
 
-from .embedded import StraightLinePlanner
+from .embedded import EmbeddedPlanner, StraightLinePlanner
 from .model import CellModel, PlanningModel
 from .ompl_planner import OmplPlanner
 from .requests import PlanSettings
@@ -62,7 +61,7 @@ def moveit_installed() -> bool:
 
 def make_planner(
     wanted: str, config: CellConfig, settings: PlanSettings | None = None, model: PlanningModel | None = None
-) -> MotionPlanner:
+) -> EmbeddedPlanner:
     """Make a cell's planner; which one and why is logged.
 
     Args:
@@ -81,6 +80,6 @@ def make_planner(
         # Here, since it brings ROS with it.
         from .moveit_planner import MoveitPlanner
 
-        return MoveitPlanner.from_config(config)
+        return MoveitPlanner.from_config(config, settings)
     chosen = model or CellModel.from_config(config)
     return StraightLinePlanner(chosen, settings) if backend == "line" else OmplPlanner(chosen, settings)

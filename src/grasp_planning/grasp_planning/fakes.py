@@ -63,6 +63,10 @@ class GantryPosture:
         """Tool pose."""
         return self._kinematics.fk(dict(zip(GANTRY_JOINTS, q, strict=True)))
 
+    def named(self, q: Array) -> dict[str, float]:
+        """Positions by name."""
+        return dict(zip(GANTRY_JOINTS, q.tolist(), strict=True))
+
     def jacobian(self, q: Array) -> Array:
         """Each joint moves one coordinate."""
         J = np.zeros((6, 4))

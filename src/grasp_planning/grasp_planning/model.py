@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from grasp_core.cell_config import CellConfig
 from grasp_core.geometry import Array, invert
 from grasp_core.planning import Box, Mesh, Obstacle
-from grasp_description import RobotModel, load_cell, load_robot
+from grasp_description import RobotModel, load_cell
 
 from .timing import MotionLimits
 
@@ -51,6 +52,10 @@ class Posture(Protocol):
 
     def fk(self, q: Array) -> Array:
         """Pose ``T_base_tcp`` [4, 4] of the tool."""
+        ...
+
+    def named(self, q: Array) -> dict[str, float]:
+        """Positions by name of all moving joints of the robot, the coupled ones included."""
         ...
 
     def jacobian(self, q: Array) -> Array:
@@ -121,9 +126,10 @@ class CellModel:
     @classmethod
     def from_config(cls, config: CellConfig) -> CellModel:
         """Build the model that a cell's configuration describes."""
-        robot = RobotModel.from_cell(config.name, **config.description.arguments)
-        prefix = config.description.arguments.get("prefix", "")
-        return cls(robot, config, furniture(robot, prefix + load_robot(load_cell(config.name).robot).root))
+        arguments = config.description.arguments
+        robot = RobotModel.from_cell(config.name, **arguments)
+        root = load_cell(config.name).robot_spec(arguments).root
+        return cls(robot, config, furniture(robot, arguments.get("prefix", "") + root))
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -190,6 +196,10 @@ class CellPosture:
         """Pose ``T_base_tcp`` [4, 4] of the tool."""
         return self._model.T_base_world @ self._robot.fk(self.full(q), self._frame)
 
+    def named(self, q: Array) -> dict[str, float]:
+        """Positions by name of all moving joints of the robot, the coupled ones included."""
+        return self._robot.positions(self.full(q))
+
     def jacobian(self, q: Array) -> Array:
         """Velocity of the tool per joint rate [6, n], in base axes."""
         J = self._robot.jacobian(self.full(q), self._frame, self._group)[:, self._columns]
@@ -215,14 +225,17 @@ class CellPosture:
 
 def furniture(robot: RobotModel, root: str) -> frozenset[str]:
     """Links with a collision shape that do not hang below the link ``root`` of the robot."""
-    frames = robot.pin_model.frames
+    parents = {}
+    for joint in ElementTree.fromstring(robot.urdf).findall("joint"):
+        child, parent = joint.find("child"), joint.find("parent")
+        if child is not None and parent is not None:
+            parents[child.get("link", "")] = parent.get("link", "")
 
     def below(link: str) -> bool:
-        index = robot.pin_model.getFrameId(link)
-        while index > 0:
-            if frames[index].name == root:
-                return True
-            index = frames[index].parentFrame
-        return False
+        while link != root:
+            if link not in parents:
+                return False
+            link = parents[link]
+        return True
 
     return frozenset(link for link in robot.collision.links if not below(link))

@@ -83,6 +83,20 @@ def distinct(waypoints: Array, scale: Array) -> Array:
     return waypoints[keep]
 
 
+def thinned(waypoints: Array, scale: Array, tolerance: float) -> Array:
+    """Waypoints [m, n] without those that lie within ``tolerance`` (in s) of the segment that replaces them."""
+    keep = [0]
+    end = 1
+    while end < len(waypoints) - 1:
+        a, b = waypoints[keep[-1]] / scale, waypoints[end + 1] / scale
+        inner = waypoints[keep[-1] + 1 : end + 1] / scale
+        share = np.clip((inner - a) @ (b - a) / max(float((b - a) @ (b - a)), SAME_POINT**2), 0.0, 1.0)
+        if np.linalg.norm(inner - a - share[:, None] * (b - a), axis=1).max() > tolerance:
+            keep.append(end)
+        end += 1
+    return waypoints[[*keep, len(waypoints) - 1]]
+
+
 def spline_path(points: Array, scale: Array) -> JointPath:
     """A quintic spline through densely spaced points [m >= 6, n] of a curve that is smooth itself.
 
@@ -107,6 +121,7 @@ def rounded_paths(
     scale: Array,
     is_free: Callable[[Array], bool],
     max_blend: float = np.inf,
+    step: float = 0.02,
 ) -> list[JointPath]:
     """Straight segments between waypoints with rounded corners.
 
@@ -119,6 +134,7 @@ def rounded_paths(
         scale: velocity limits [n], the metric of s.
         is_free: tells whether all of [k, n] joint positions are allowed.
         max_blend: longest part of a segment (in s) that one blend may replace.
+        step: distance (rad or m, 2-norm) between the samples of a corner.
 
     Returns:
         One path, or several that follow one another with a stop in between.
@@ -131,7 +147,7 @@ def rounded_paths(
         if float(units[i - 1] @ (units[i] / scale**2)) < SHARP:
             continue
         wide = min(0.5 * lengths[i - 1], 0.5 * lengths[i], max_blend)
-        reach[i] = _free_reach(waypoints[i], units[i - 1], units[i], wide, is_free)
+        reach[i] = _free_reach(waypoints[i], units[i - 1], units[i], wide, is_free, step)
     stops = [0, *[i for i in range(1, len(waypoints) - 1) if reach[i] == 0.0], len(waypoints) - 1]
     return [_one_path(waypoints[a : b + 1], units[a:b], lengths[a:b], reach[a : b + 1]) for a, b in pairwise(stops)]
 
@@ -142,11 +158,14 @@ def _corner(corner: Array, before: Array, after: Array, reach: float) -> Array:
     return np.stack([corner + k * d * before for k in (-2, -1, 0)] + [corner + k * d * after for k in (0, 1, 2)])
 
 
-def _free_reach(corner: Array, before: Array, after: Array, wide: float, is_free: Callable[[Array], bool]) -> float:
+def _free_reach(
+    corner: Array, before: Array, after: Array, wide: float, is_free: Callable[[Array], bool], step: float
+) -> float:
     reach = wide
     while reach >= MIN_BLEND:
-        curve = BPoly(_corner(corner, before, after, reach)[:, None, :], [0.0, 1.0])
-        if is_free(curve(np.linspace(0.0, 1.0, 17))):
+        control = _corner(corner, before, after, reach)
+        length = float(np.linalg.norm(np.diff(control, axis=0), axis=1).sum())
+        if is_free(BPoly(control[:, None, :], [0.0, 1.0])(np.linspace(0.0, 1.0, max(9, int(length / step) + 2)))):
             return reach
         reach *= 0.5
     return 0.0
@@ -176,3 +195,17 @@ def sample(paths: Sequence[JointPath], step: float) -> Array:
         length = float(np.linalg.norm(np.diff(coarse, axis=0), axis=1).sum())
         rows.append(path(np.linspace(*path.path_interval, max(2, int(np.ceil(length / step)) + 1))))
     return np.concatenate(rows)
+
+
+def spaced(positions: Array, at_least: float, at_most: float) -> Array:
+    """Positions [k, n] without those nearer than ``at_least`` to the last one kept, gaps over ``at_most`` filled."""
+    rows = [positions[:1]]
+    last = positions[0]
+    for q in positions[1:]:
+        gap = float(np.linalg.norm(q - last))
+        if gap < at_least:
+            continue
+        count = int(np.ceil(gap / at_most))
+        rows.append(last + np.linspace(0.0, 1.0, count + 1)[1:, None] * (q - last))
+        last = q
+    return np.concatenate([*rows, positions[-1:]])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -37,6 +37,8 @@ class PlanSettings(Config):
     """The same when the finished path is checked once more."""
     goals: Count = 8
     """Most solutions of the inverse kinematics that are tried as goals of one pose."""
+    ik_seeds: Count = 40
+    """Random seeds from which such solutions are looked for."""
     range: Positive = 1.0
     """Longest edge of the search tree (rad or m, 2-norm)."""
     window: Positive = 3.2
@@ -71,14 +73,22 @@ class Task:
         start: of all the arm's joints, others may be missing.
         options: of the request.
         environment: whether the obstacles count for this planner at all.
+        on_stage: told the name of each stage when it begins.
 
     Raises:
         Refusal: the request makes no sense; the message says why.
     """
 
     def __init__(
-        self, model: PlanningModel, arm: str | None, start: JointState, options: PlanOptions, environment: bool = True
+        self,
+        model: PlanningModel,
+        arm: str | None,
+        start: JointState,
+        options: PlanOptions,
+        environment: bool = True,
+        on_stage: Callable[[str], None] | None = None,
     ) -> None:
+        self._on_stage = on_stage
         self.options = options
         self.environment = environment and options.check_environment
         self.stages_ms: dict[str, float] = {}
@@ -104,6 +114,8 @@ class Task:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Adds the time spent inside to a stage."""
+        if self._on_stage is not None:
+            self._on_stage(name)
         begun = time.perf_counter()
         try:
             yield
