@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import trimesh
+
 from mesh_shapes.model import Model
 from mesh_shapes.solids import box, hull, rounded_box, tube
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 from mesh_shapes.model import Model
 from mesh_shapes.solids import ball, hull, lathe, rounded_box, tube
 
-# per link: tube radius, joint axis height z, end of the lid along y, middle of the bevel ball (y, z), its radius, tube's y, tube from z to z
+# per link: tube radius, joint axis height z, end of the lid along y, middle of the bevel ball (y, z), its radius,
+# tube's y, tube from z to z
 ELBOWS = {
     "7": {
         1: (0.068, 0.1925, -0.1146, (-0.045, 0.147), 0.074, 0.0, 0.000, 0.120),

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,7 +68,7 @@ class Model:
 
 
 def obj_text(solids: list[trimesh.Trimesh]) -> str:
-    """Wavefront text with smooth normals across edges below the crease angle; 0.1 mm coordinates, so that it reproduces."""
+    """Wavefront text; normals are smooth across edges below the crease angle, coordinates rounded to 0.1 mm."""
     lines = ["# made by scripts/make_meshes.py"]
     vertex_lines: list[str] = []
     normal_lines: list[str] = []

@@ -53,7 +53,8 @@ def build() -> tuple[Model, ...]:
             for x in (-0.0135, 0.0135)
         ]
         model.add(f"{side}_inner_knuckle", "aluminium", *inner)
-        # the finger: from the outer bar's end (0, 0, 0) over the inner bar's end (0, 0.0095, 0.0165) to the pad face at y = 0.014678
+        # the finger: from the outer bar's end (0, 0, 0) over the inner bar's end (0, 0.0095, 0.0165) to the pad face at
+        # y = 0.014678
         heel = hull(
             tube((-0.005, 0, 0), (0.005, 0, 0), 0.0075, bevel=0.001, segments=16),
             tube((-0.005, 0.0075, 0.0165), (0.005, 0.0075, 0.0165), 0.0065, bevel=0.001, segments=16),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watertight solids to build robot links from: turned parts, tubes, rounded boxes, hulls. Metres, z up unless said otherwise."""
+"""Watertight solids to build robot links from: turned parts, tubes, rounded boxes, hulls; in metres, along z."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def rounded_box(
 def loft(
     sections: Sequence[tuple[float, float, float, float, float]], corner: float, segments: int = 24
 ) -> trimesh.Trimesh:
-    """Skin over rounded rectangles stacked along z: (z, x size, y size, x centre, y centre) each, `corner` radius in the plane."""
+    """Skin over rounded rectangles stacked along z, each (z, x size, y size, x centre, y centre)."""
     quarter = segments // 4
     rings = []
     for z, sx, sy, cx, cy in sections:

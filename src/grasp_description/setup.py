@@ -9,9 +9,9 @@ package_name = "grasp_description"
 def tree(folder: str) -> list[tuple[str, list[str]]]:
     """List every file below `folder` as (destination, files) for data_files.
 
-    `folder` is a link inside this package to the folder of the same name at the root of the workspace: paths stay inside
-    of the package, as colcon's symlink install wants them. A symlinked build keeps links to files that are gone: those
-    are passed over.
+    `folder` is a link inside this package to the folder of the same name at the root of the workspace: paths stay
+    inside of the package, as colcon's symlink install wants them. A symlinked build keeps links to files that are gone:
+    those are passed over.
     """
     listed = []
     for here, _, names in sorted(os.walk(folder, followlinks=True)):

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiled kinematics of one chain of joints: pose, Jacobian and inverse kinematics by damped least squares.
 
-A chain is flat arrays: `origins` float64 [n + 1, 4, 4] (joint frame in the previous link; the last one is the tip frame in the last
-link), `axes` float64 [n, 3], `prismatic` bool [n]. Twists and Jacobian rows are linear then angular, both in the root's axes.
+A chain is flat arrays: `origins` float64 [n + 1, 4, 4] (joint frame in the previous link; the last one is the tip frame
+in the last link), `axes` float64 [n, 3], `prismatic` bool [n]. Twists and Jacobian rows are linear then angular, both
+in the root's axes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ CACHED = {"cache": True, "nogil": True, "fastmath": False}
 
 @njit(**CACHED)
 def chain_frames(q, origins, axes, prismatic, T, points, directions):  # pragma: no cover - compiled
-    """Write the tip pose into T [4, 4] and each joint's position and axis in the root frame into points, directions [n, 3]."""
+    """Write the tip pose into T [4, 4], each joint's place and axis (root frame) into points, directions [n, 3]."""
     R = np.eye(3)
     p = np.zeros(3)
     scratch = np.empty((3, 3))
@@ -104,7 +105,7 @@ def pose_error(T, target, e):  # pragma: no cover - compiled
 
 @njit(**CACHED)
 def cholesky_solve(A, b, n):  # pragma: no cover - compiled
-    """Solve A x = b in place for a positive definite A [n, n]; b becomes x. Returns False where A is not positive definite."""
+    """Solve A x = b in place, A [n, n] positive definite; b becomes x. Returns False where A is not."""
     for j in range(n):
         s = A[j, j]
         for k in range(j):
@@ -147,10 +148,10 @@ def _converge(
     tolerance_rad,
     iterations,
 ):  # pragma: no cover - compiled
-    """Levenberg-Marquardt from q (chain joints, changed in place) with the joints `columns` kept inside of their limits.
+    """Levenberg-Marquardt from q (chain joints, changed in place); the joints `columns` stay inside of their limits.
 
-    The damping follows the squared error (Sugihara 2011), so that steps are Newton-like near the solution. A joint at its limit
-    that the step would push further out is left out of the next solve. Returns (success, iterations used).
+    The damping follows the squared error (Sugihara 2011), so that steps are Newton-like near the solution. A joint at
+    its limit that the step would push further out is left out of the next solve. Returns (success, iterations used).
     """
     n = columns.shape[0]
     chain = q.shape[0]
@@ -289,7 +290,7 @@ def solve_ik(
     relax_rounds,
     q_out,
 ):  # pragma: no cover - compiled
-    """Try the seed rows [s, k] one after the other; returns (success, seeds tried, iterations in all) and writes q_out [n]."""
+    """Try the seeds [s, k] in turn; returns (success, seeds tried, iterations in all) and writes q_out [n]."""
     total = 0
     trial = np.empty_like(q_start)
     for s in range(seeds.shape[0]):

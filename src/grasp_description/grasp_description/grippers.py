@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Grippers as data: which joint drives which, and the opening as a function of the driver.
 
-Every gripper has a frame `grasp_tcp`: origin between the pads, z out of the gripper (approach), x along the closing direction,
-y across the fingers. Opening widths are clear distances between the pads in metres; forces are those of one pad in newtons.
+Every gripper has a frame `grasp_tcp`: origin between the pads, z out of the gripper (approach), x along the closing
+direction, y across the fingers. Opening widths are clear distances between the pads in metres; forces are those of one
+pad in newtons.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +27,8 @@ class WidthMap:
 
     linear  scale (q) + rest_m                        prismatic fingers; scale in m per m (or per rad)
     crank   gain (arm_m cos(q + phase_rad) + rest_m)  fingers on rotating bars
-    linkage gain (sum of arm_m cos(ratio q + phase_rad) over terms + rest_m)    fingers of several coupled links; monotonic on the joint's range
+    linkage gain (sum of arm_m cos(ratio q + phase_rad) over terms + rest_m)    fingers of several coupled links;
+    monotonic on the joint's range
     """
 
     form: str
@@ -87,14 +89,16 @@ class GripperSpec:
 
     Attributes:
         driver: the joint that the width maps speak of.
-        together: further motors that get the driver's position where an opening is commanded (fingers with motors of their own).
+        together: further motors that get the driver's position where an opening is commanded (fingers with motors of
+            their own).
         coupled: joints that follow another one rigidly.
         passive: joints on a spring, without a motor.
         tcp_height_m: distance from the root link to `grasp_tcp`.
         tip_beyond_pad_m: how far the fingers reach beyond the pads' centre.
         width, pad_height: opening, and height of the pads over the root link, by driver position.
         states: named positions of the active joints (pre-shapes); `open` and `closed` bound the width map.
-        breakaway: gear ratios of a clutch that lets a distal joint go on when its proximal one is stopped (Barrett hand).
+        breakaway: gear ratios of a clutch that lets a distal joint go on when its proximal one is stopped (Barrett
+            hand).
     """
 
     name: str
@@ -111,7 +115,7 @@ class GripperSpec:
     speed_m_s: tuple[float, float]
     finger_links: tuple[str, ...]
     states: Mapping[str, Mapping[str, float]]
-    vendor_looks: Mapping[str, Mapping[str, str]]
+    vendor_looks: Mapping[str, Sequence[Mapping[str, str]]]
     pad_height: WidthMap | None = None
     passive: tuple[str, ...] = ()
     together: tuple[str, ...] = ()
@@ -158,11 +162,11 @@ class GripperSpec:
         return self.width.driver(width_m, closed, opened)
 
     def driver_effort(self, force_n: float, q: float) -> float:
-        """Driver torque or force (magnitude) that gives each pad `force_n` at driver position q: virtual work, F dw = tau dq."""
+        """Driver torque or force (magnitude) that gives each pad `force_n` at q: virtual work, F dw = tau dq."""
         return force_n * abs(self.width.slope(q))
 
     def driver_speed(self, speed_m_s: float, q: float) -> float:
-        """Driver speed (magnitude) that moves the pads together at `speed_m_s` at driver position q, within the joint's limit."""
+        """Driver speed (magnitude) that changes the opening by `speed_m_s` at q, within the joint's limit."""
         limit = self.joints[self.driver].velocity
         slope = abs(self.width.slope(q))
         return limit if slope * limit <= speed_m_s else speed_m_s / slope

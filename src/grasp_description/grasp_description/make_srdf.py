@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write `urdf/cells/<cell>.srdf`: groups, states and end effectors from the YAML files, disabled collisions by sampling."""
+"""Write `urdf/cells/<cell>.srdf`: groups, states, end effectors from YAML; disabled collisions by sampling."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from itertools import combinations
 
 import numpy as np
 
+from .cell_data import joint_limits, tool_frames
 from .grippers import load_gripper
 from .resources import cell_urdf, cells, share_folder
-from .robot_model import RobotModel, joint_limits, tool_frames
+from .robot_model import RobotModel
 from .specs import load_cell
 from .srdf import Chain, EndEffector, Group, Srdf, write_srdf
 
@@ -61,7 +62,7 @@ def touching_counts(model: RobotModel, samples: int, seed: int) -> Counter[tuple
 
 
 def neighbours(urdf: str, bodies: set[str]) -> set[tuple[str, str]]:
-    """Pairs of bodies that one moving joint connects, links without collision shapes and fixed joints in between ignored."""
+    """Pairs of bodies with one moving joint between them; links without collision shapes do not count."""
     root = ElementTree.fromstring(urdf)
     parents = {
         j.find("child").get("link"): (j.find("parent").get("link"), j.get("type") != "fixed")  # type: ignore[union-attr]
@@ -103,7 +104,8 @@ def compute(cell: str, samples: int, seed: int) -> Srdf:
     Default   touch in (nearly) every sample: the shapes overlap, the parts do not
     Never     touched in no sample
 
-    A cell with variants (two models of an arm) gets the pairs that every variant disables. Furniture and cameras stand where calibration puts them (xacro arguments), so no pair with them is ever disabled as Never.
+    A cell with variants (two models of an arm) gets the pairs that every variant disables. Furniture and cameras stand
+    where calibration puts them (xacro arguments), so no pair with them is ever disabled as Never.
     """
     base = skeleton(cell)
     found = [disabled_pairs(cell, base, samples, seed, variant) for variant in load_cell(cell).each_variant()]
@@ -149,13 +151,11 @@ def main() -> None:
     options = parser.parse_args()
     for cell in options.cells or cells():
         srdf = compute(cell, options.samples, options.seed)
-        note = f"made by make_srdf for cell {cell} from {options.samples} samples, seed {options.seed}; edit the YAML files and run it again"
+        origin = f"made by make_srdf from {options.samples} samples, seed {options.seed}"
         path = share_folder() / "urdf" / "cells" / f"{cell}.srdf"
-        path.write_text(write_srdf(srdf, note), encoding="utf-8")
-        reasons = Counter(srdf.disabled.values())
-        print(
-            f"{cell}: {len(srdf.disabled)} pairs disabled ({', '.join(f'{k} {v}' for k, v in sorted(reasons.items()))}) -> {path.name}"
-        )
+        path.write_text(write_srdf(srdf, f"{origin}; edit the YAML files and run it again"), encoding="utf-8")
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(Counter(srdf.disabled.values()).items()))
+        print(f"{cell}: {len(srdf.disabled)} pairs disabled ({reasons}) -> {path.name}")
 
 
 if __name__ == "__main__":

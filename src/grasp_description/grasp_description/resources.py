@@ -18,8 +18,8 @@ _PACKAGE_URI = re.compile(r"package://([A-Za-z0-9_\-]+)/([^\"'<>\s]*)")
 def share_folder(package: str = PACKAGE) -> Path:
     """Return the folder that `package://<package>/` stands for.
 
-    Our own package is first looked for upwards from this file (a source checkout, where `urdf/` is found beside the package, or an
-    install tree); any other package in the prefixes of AMENT_PREFIX_PATH.
+    Our own package is first looked for upwards from this file (a source checkout, where `urdf/` is found beside the
+    package, or an install tree); any other package in the prefixes of AMENT_PREFIX_PATH.
 
     Raises:
         FileNotFoundError: the package is neither in the checkout nor in a sourced workspace.
@@ -34,7 +34,8 @@ def share_folder(package: str = PACKAGE) -> Path:
         if candidate.is_dir():
             return candidate
     raise FileNotFoundError(
-        f"package '{package}' is not in AMENT_PREFIX_PATH; install it and source its workspace, or use meshes:=own for our own meshes"
+        f"package '{package}' is not in AMENT_PREFIX_PATH; install it and source its workspace, "
+        "or use meshes:=own for our own meshes"
     )
 
 
@@ -85,7 +86,8 @@ def cell_urdf(cell: str, *, expand_uris: bool = False, **arguments: str | float)
 
     Args:
         cell: one of `cells()`.
-        expand_uris: replace `package://` URIs by absolute paths, for PyBullet and Pinocchio; RViz and robot_state_publisher
+        expand_uris: replace `package://` URIs by absolute paths, for PyBullet and Pinocchio; RViz and
+            robot_state_publisher
             want them as they are.
         arguments: xacro arguments, for instance prefix, meshes (own | vendor), coupling (mimic | free).
 

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`RobotModel`: kinematics and collision of one cell, from its URDF and SRDF.
 
-All poses are in the URDF's root frame, `world`. All arrays are float64; joint vectors hold every actuated joint (no mimic joints) in
-the order of `joint_names` unless a group is named, then the group's joints in the group's order.
+All poses are in the URDF's root frame, `world`. All arrays are float64; joint vectors hold every actuated joint (no
+mimic joints) in the order of `joint_names` unless a group is named, then the group's joints in the group's order.
 """
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,20 +17,15 @@ from numpy.typing import ArrayLike, NDArray
 from grasp_core.geometry import check_rigid
 
 from . import chain as kernels
+from .cell_data import joint_limits, tool_frames
 from .collision import CollisionWorld
-from .grippers import GripperSpec, load_gripper
+from .ik import IkProblem, IkResult, search
 from .resources import cell_srdf, cell_urdf
-from .specs import CellSpec, JointLimits, RobotSpec, load_cell
+from .specs import JointLimits
 from .srdf import Srdf, parse_srdf
+from .tree import Chain, KinematicTree
 
 Array = NDArray[np.float64]
-
-TOLERANCE_M = 1e-6
-TOLERANCE_RAD = 1e-6
-ITERATIONS = 60
-# one radian of rotation error weighs as much as this many metres of translation error
-LENGTH_SCALE_M = 0.3
-RELAX_ROUNDS = 12
 
 
 @dataclass(frozen=True)
@@ -54,40 +48,6 @@ class JointGroup:
     states: Mapping[str, Array]
 
 
-@dataclass(frozen=True)
-class IkResult:
-    """Outcome of `RobotModel.ik`.
-
-    Attributes:
-        success: whether q reaches the target within tolerance and limits (and passes `valid`).
-        q: full joint vector [n]; the last try where there is no success.
-        position_error_m, rotation_error_rad: what remains at q.
-        tries: seeds used.
-        iterations: Levenberg-Marquardt steps in all.
-        message: in words why there is no solution; empty on success.
-    """
-
-    success: bool
-    q: Array
-    position_error_m: float
-    rotation_error_rad: float
-    tries: int
-    iterations: int
-    message: str = ""
-
-
-@dataclass(frozen=True)
-class Chain:
-    """Flat arrays for the kernels in `chain`: the moving joints from the root to one frame."""
-
-    joints: NDArray[np.int64]
-    multipliers: Array
-    offsets: Array
-    origins: Array
-    axes: Array
-    prismatic: NDArray[np.bool_]
-
-
 class RobotModel:
     """Kinematics and collision of one cell. Not safe for use by two threads at once: make one per thread."""
 
@@ -107,8 +67,8 @@ class RobotModel:
         """
         self.urdf = urdf
         self.srdf: Srdf = parse_srdf(srdf)
-        self._read_tree(urdf)
-        # Pinocchio's own mimic joints ask for an order of joints that not every URDF has; couplings are expanded here instead
+        self._tree = KinematicTree(urdf)
+        # Pinocchio's own mimic joints want an order that not every URDF has: couplings are written out here instead
         self.pin_model = pin.buildModelFromXML(urdf)
         moving: dict[int, str] = {}
         for name, joint in zip(self.pin_model.names[1:], list(self.pin_model.joints)[1:], strict=True):
@@ -117,11 +77,13 @@ class RobotModel:
                     f"joint {name} ({joint.shortname()}) has {joint.nq} coordinates; use limited one-axis joints"
                 )
             moving[joint.idx_q] = name
-        self.joint_names: tuple[str, ...] = tuple(moving[i] for i in sorted(moving) if moving[i] not in self._mimics)
+        self.joint_names: tuple[str, ...] = tuple(
+            moving[i] for i in sorted(moving) if moving[i] not in self._tree.mimics
+        )
         self._index = {name: i for i, name in enumerate(self.joint_names)}
         if missing := [name for name in self.joint_names if name not in limits]:
             raise ValueError(f"no limits given for joint {', '.join(missing)}")
-        sources = [self._mimics.get(moving[i], (moving[i], 1.0, 0.0)) for i in sorted(moving)]
+        sources = [self._tree.mimics.get(moving[i], (moving[i], 1.0, 0.0)) for i in sorted(moving)]
         self._pin_source = np.array([self.index(of) for of, _, _ in sources], dtype=np.int64)
         self._pin_multiplier = np.array([multiplier for _, multiplier, _ in sources])
         self._pin_offset = np.array([offset for _, _, offset in sources])
@@ -137,6 +99,11 @@ class RobotModel:
         self._chains: dict[str, Chain] = {}
         self.neutral: Array = self._neutral()
 
+    @property
+    def links(self) -> tuple[str, ...]:
+        """All links and frames."""
+        return self._tree.links
+
     @classmethod
     def from_cell(cls, cell: str, prefix: str = "", **arguments: str | float) -> RobotModel:
         """Build the model of a described cell, for instance `RobotModel.from_cell("ur5")`.
@@ -149,7 +116,7 @@ class RobotModel:
         urdf, srdf = cell_urdf(cell, prefix=prefix, **arguments), cell_srdf(cell, prefix)
         return cls(urdf, srdf, joint_limits(cell, prefix, arguments), tool_frames(cell, prefix))
 
-    # --- names and vectors -----------------------------------------------------------------------------------------------------
+    # --- names and vectors ---
 
     def index(self, joint: str) -> int:
         """Place of a joint in the full vector.
@@ -188,12 +155,12 @@ class RobotModel:
         return self._pin_multiplier * self._full(q)[self._pin_source] + self._pin_offset
 
     def vector(self, positions: Mapping[str, float], q: ArrayLike | None = None) -> Array:
-        """Full vector from positions by joint name, the rest from q (default `neutral`); coupled (mimic) joints are ignored."""
+        """Full vector from positions by joint name, the rest from q (default `neutral`); coupled joints are ignored."""
         full = self.neutral.copy() if q is None else np.array(q, dtype=np.float64)
         for name, value in positions.items():
             if name in self._index:
                 full[self._index[name]] = value
-            elif name not in self._mimics:
+            elif name not in self._tree.mimics:
                 self.index(name)
         return full
 
@@ -201,7 +168,7 @@ class RobotModel:
         """Positions by name of all moving joints, the coupled ones included."""
         values = self._full(q)
         named = dict(zip(self.joint_names, values.tolist(), strict=True))
-        for name, (of, multiplier, offset) in self._mimics.items():
+        for name, (of, multiplier, offset) in self._tree.mimics.items():
             named[name] = multiplier * named[of] + offset
         return named
 
@@ -216,17 +183,17 @@ class RobotModel:
         wrong = np.flatnonzero((values < self.lower - tolerance) | (values > self.upper + tolerance))
         return {self.joint_names[i]: (float(values[i]), float(self.lower[i]), float(self.upper[i])) for i in wrong}
 
-    # --- kinematics ------------------------------------------------------------------------------------------------------------
+    # --- kinematics ---
 
     def fk(self, q: ArrayLike, frame: str) -> Array:
         """Pose T_base_frame [4, 4] of a link or frame at q [n]; base is the URDF's root."""
-        T, _, _ = self._frames(self._full(q), self._chain(frame))
+        T, _, _ = self._chain(frame).frames(self._full(q))
         return T
 
     def jacobian(self, q: ArrayLike, frame: str, group: str | None = None) -> Array:
-        """Velocity of a frame per joint rate, [6, n] or [6, k] for a group: linear (m/s) then angular (rad/s), root axes."""
+        """Velocity of a frame per joint rate [6, n], [6, k] for a group: linear, then angular, in the root's axes."""
         chain = self._chain(frame)
-        T, points, directions = self._frames(self._full(q), chain)
+        T, points, directions = chain.frames(self._full(q))
         part = np.zeros((6, len(chain.joints)))
         columns = np.arange(len(chain.joints))
         kernels.jacobian_from(T, points, directions, chain.prismatic, columns, part)
@@ -248,10 +215,10 @@ class RobotModel:
         valid: Callable[[Array], bool] | None = None,
         towards_ready: bool = True,
     ) -> IkResult:
-        """Joints of a group that bring a frame to a pose, by damped least squares from `seed` and then from random seeds.
+        """Joints of a group that bring a frame to a pose: damped least squares from `seed`, then from random seeds.
 
-        Redundant arms (and position-only targets) are moved along the null-space towards the group's ready state. Joints that may
-        turn more than a full turn come back in the turn closest to the seed.
+        Redundant arms (and position-only targets) are moved along the null-space towards the group's ready state.
+        Joints that may turn more than a full turn come back in the turn closest to the seed.
 
         Args:
             T_base_tcp: target of the frame, [4, 4].
@@ -268,50 +235,27 @@ class RobotModel:
             ValueError: the target is no rigid transform, or the group moves nothing on the way to the frame.
         """
         target = check_rigid(T_base_tcp, "the IK target")
-        start = self._full(seed)
-        chosen = self.group(group)
-        chain = self._chain(frame or chosen.tcp)
-        columns = np.array(
-            [k for k, joint in enumerate(chain.joints) if joint in set(chosen.indices.tolist())], dtype=np.int64
-        )
+        start, chosen = self._full(seed), self.group(group)
+        moved = frame or chosen.tcp
+        chain = self._chain(moved)
+        columns = np.flatnonzero(np.isin(chain.joints, chosen.indices))
         if len(columns) == 0:
-            raise ValueError(f"no joint of group {group} moves {frame or chosen.tcp}")
+            raise ValueError(f"no joint of group {group} moves {moved}")
+        if np.any(chain.multipliers[columns] != 1.0) or np.any(chain.offsets[columns] != 0.0):
+            raise ValueError(f"{moved} hangs on a coupled joint of group {group}; ik needs a chain of motors")
         joints = chain.joints[columns]
-        lower, upper = self.lower[joints], self.upper[joints]
-        rows = 3 if position_only else 6
-        rng = np.random.default_rng(0) if rng is None else rng
-        ready = self.state("ready", group)[joints] if "ready" in chosen.states else start[joints]
-        relax = RELAX_ROUNDS if towards_ready and len(columns) > rows else 0
-        q_chain = chain.multipliers * start[chain.joints] + chain.offsets
-        seeds = np.clip(start[joints], lower, upper)[None, :]
-        tries = iterations = 0
-        refused = 0
-        q_out = np.empty_like(q_chain)
-        while True:
-            ok, used, steps = kernels.solve_ik(
-                q_chain, seeds, target, chain.origins, chain.axes, chain.prismatic, columns, lower, upper, rows,
-                LENGTH_SCALE_M, TOLERANCE_M, TOLERANCE_RAD, ITERATIONS, ready, relax, q_out,
-            )  # fmt: skip
-            tries += used
-            iterations += steps
-            q = start.copy()
-            q[joints] = q_out[columns]
-            if ok:
-                q[joints] = _nearest_turn(q[joints], start[joints], lower, upper, chain.prismatic[columns])
-                if valid is None or valid(q):
-                    return self._ik_result(True, q, target, chain, tries, iterations, "")
-                refused += 1
-            left = restarts + 1 - tries
-            if left <= 0:
-                break
-            span_low, span_high = np.maximum(lower, ready - np.pi), np.minimum(upper, ready + np.pi)
-            seeds = rng.uniform(span_low, span_high, size=(left, len(joints)))
-        reason = (
-            f"{refused} solutions were refused by the further test"
-            if refused
-            else "no solution within the joint limits"
+        problem = IkProblem(
+            chain=chain,
+            columns=columns,
+            lower=self.lower[joints],
+            upper=self.upper[joints],
+            ready=self.state("ready", group)[joints] if "ready" in chosen.states else start[joints],
+            target=target,
+            start=start,
+            position_only=position_only,
+            towards_ready=towards_ready,
         )
-        return self._ik_result(False, q, target, chain, tries, iterations, f"{reason} after {tries} seeds")
+        return search(problem, restarts, np.random.default_rng(0) if rng is None else rng, valid)
 
     def reachable(
         self, T_base_tcp: ArrayLike, group: str = "arm", *, seed: ArrayLike | None = None, free: bool = True
@@ -349,76 +293,20 @@ class RobotModel:
             f"{tries} random configurations of {group} were all in collision; check the cell's furniture"
         )
 
-    # --- inside ----------------------------------------------------------------------------------------------------------------
+    # --- inside ---
 
     def _full(self, q: ArrayLike) -> Array:
         values = np.asarray(q, dtype=np.float64)
         if values.shape != (len(self.joint_names),):
             raise ValueError(
-                f"a joint vector has shape ({len(self.joint_names)},), not {values.shape}; use vector() to fill in joints"
+                f"a joint vector has shape ({len(self.joint_names)},), not {values.shape}; vector() fills in joints"
             )
         return values
 
-    def _read_tree(self, urdf: str) -> None:
-        """Read joints with their couplings, and each link's parent joint."""
-        root = ElementTree.fromstring(urdf)
-        self._parent_joint = {j.find("child").get("link"): j for j in root.findall("joint")}  # type: ignore[union-attr]
-        self.links: tuple[str, ...] = tuple(link.get("name", "") for link in root.findall("link"))
-        self._mimics: dict[str, tuple[str, float, float]] = {}
-        for joint in root.findall("joint"):
-            mimic = joint.find("mimic")
-            if mimic is not None:
-                values = (mimic.get("joint", ""), float(mimic.get("multiplier", "1")), float(mimic.get("offset", "0")))
-                self._mimics[joint.get("name", "")] = values
-
     def _chain(self, frame: str) -> Chain:
-        if frame in self._chains:
-            return self._chains[frame]
-        if frame not in self.links:
-            raise KeyError(f"no frame {frame}; there are {', '.join(self.links)}")
-        path = []
-        link: str | None = frame
-        while link in self._parent_joint:
-            path.append(self._parent_joint[link])
-            link = path[-1].find("parent").get("link")  # type: ignore[union-attr]
-        joints, multipliers, offsets, origins, axes, prismatic = [], [], [], [], [], []
-        T = np.eye(4)
-        for joint in reversed(path):
-            T = T @ _origin(joint)
-            kind, name = joint.get("type"), joint.get("name", "")
-            if kind == "fixed":
-                continue
-            of, multiplier, offset = self._mimics.get(name, (name, 1.0, 0.0))
-            axis = np.array([float(v) for v in joint.find("axis").get("xyz").split()])  # type: ignore[union-attr]
-            joints.append(self.index(of))
-            multipliers.append(multiplier)
-            offsets.append(offset)
-            origins.append(T)
-            axes.append(axis / np.linalg.norm(axis))
-            prismatic.append(kind == "prismatic")
-            T = np.eye(4)
-        chain = Chain(
-            np.array(joints, dtype=np.int64), np.array(multipliers), np.array(offsets), np.ascontiguousarray([*origins, T]),
-            np.array(axes).reshape(-1, 3), np.array(prismatic, dtype=np.bool_),
-        )  # fmt: skip
-        self._chains[frame] = chain
-        return chain
-
-    def _frames(self, q: Array, chain: Chain) -> tuple[Array, Array, Array]:
-        count = len(chain.joints)
-        T, points, directions = np.empty((4, 4)), np.empty((count, 3)), np.empty((count, 3))
-        q_chain = chain.multipliers * q[chain.joints] + chain.offsets
-        kernels.chain_frames(q_chain, chain.origins, chain.axes, chain.prismatic, T, points, directions)
-        return T, points, directions
-
-    def _ik_result(
-        self, ok: bool, q: Array, target: Array, chain: Chain, tries: int, iterations: int, message: str
-    ) -> IkResult:
-        T, _, _ = self._frames(q, chain)
-        error = np.empty(6)
-        kernels.pose_error(T, target, error)
-        far, turned = float(np.linalg.norm(error[:3])), float(np.linalg.norm(error[3:]))
-        return IkResult(ok, q, far, turned, tries, iterations, message)
+        if frame not in self._chains:
+            self._chains[frame] = self._tree.chain(frame, self.index)
+        return self._chains[frame]
 
     def _group(self, name: str, tcp_of_group: Mapping[str, str]) -> JointGroup:
         described = self.srdf.groups[name]
@@ -442,19 +330,10 @@ class RobotModel:
         described = self.srdf.groups[group]
         found: dict[str, None] = {}
         if described.chain:
-            link: str | None = described.chain.tip
-            chain = []
-            while link != described.chain.base:
-                if link not in self._parent_joint:
-                    raise ValueError(
-                        f"SRDF group {group}: no chain from {described.chain.base} to {described.chain.tip}"
-                    )
-                joint = self._parent_joint[link]
-                chain.append(joint.get("name", ""))
-                link = joint.find("parent").get("link")  # type: ignore[union-attr]
-            found.update(dict.fromkeys(name for name in reversed(chain) if name in self._index))
+            between = self._tree.joints_between(described.chain.base, described.chain.tip)
+            found.update(dict.fromkeys(name for name in between if name in self._index))
         for name in described.joints:
-            if name not in self._mimics:
+            if name not in self._tree.mimics:
                 self.index(name)
                 found[name] = None
         for part in described.groups:
@@ -471,51 +350,6 @@ class RobotModel:
         return q
 
 
-def _origin(joint: ElementTree.Element) -> Array:
-    origin = joint.find("origin")
-    if origin is None:
-        return np.eye(4)
-    xyz = np.array([float(v) for v in origin.get("xyz", "0 0 0").split()])
-    roll, pitch, yaw = (float(v) for v in origin.get("rpy", "0 0 0").split())
-    T = np.eye(4)
-    T[:3, :3] = pin.rpy.rpyToMatrix(roll, pitch, yaw)
-    T[:3, 3] = xyz
-    return T
-
-
-def _nearest_turn(q: Array, seed: Array, lower: Array, upper: Array, prismatic: NDArray[np.bool_]) -> Array:
-    """Each revolute joint in the turn closest to the seed that its limits allow."""
-    turned = q - 2 * np.pi * np.round((q - seed) / (2 * np.pi))
-    fits = (turned >= lower) & (turned <= upper) & ~prismatic
-    return np.where(fits, turned, q)
-
-
-def joint_limits(
-    cell: str, prefix: str = "", arguments: Mapping[str, str | float] | None = None
-) -> Mapping[str, JointLimits]:
-    """Limits of every joint of a cell, robot and grippers, by name."""
-    spec: CellSpec = load_cell(cell)
-    robot: RobotSpec = spec.robot_spec(arguments)
-    limits = {f"{prefix}{name}": values for name, values in robot.joints.items()}
-    for effector in spec.end_effectors:
-        gripper: GripperSpec = load_gripper(effector.gripper)
-        limits.update({f"{prefix}{effector.prefix}{name}": values for name, values in gripper.joints.items()})
-    return limits
-
-
-def tool_frames(cell: str, prefix: str = "") -> Mapping[str, str]:
-    """The tool frame of each arm group, and of each group whose chain ends at the same link as that arm."""
-    spec = load_cell(cell)
-    groups = spec.robot_spec().groups
-    frames = {}
-    for effector in spec.end_effectors:
-        tip = groups[effector.arm].tip
-        for name, group in groups.items():
-            if group.tip == tip:
-                frames[name] = f"{prefix}{effector.prefix}{load_gripper(effector.gripper).tcp_frame}"
-    return frames
-
-
-def group_names(model: RobotModel) -> Sequence[str]:
+def chain_groups(model: RobotModel) -> Sequence[str]:
     """Names of the groups that are chains, for which `ik` works."""
     return [name for name, group in model.groups.items() if group.tip]

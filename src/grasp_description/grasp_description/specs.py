@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,7 +34,8 @@ def build(kind: type[T], content: Mapping[str, Any], where: str) -> T:
     """Make the dataclass `kind` from a mapping.
 
     Raises:
-        ValueError: a key that the dataclass does not know, or one that it needs and does not get; `where` names the place.
+        ValueError: a key that the dataclass does not know, or one that it needs and does not get; `where` names the
+            place.
     """
     known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(set(content) - known):
@@ -113,7 +114,7 @@ class RobotSpec:
     root: str
     joints: Mapping[str, JointLimits]
     groups: Mapping[str, GroupSpec]
-    vendor_looks: Mapping[str, Mapping[str, str]]
+    vendor_looks: Mapping[str, Sequence[Mapping[str, str]]]
     coupled: Mapping[str, Coupling] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -142,7 +143,7 @@ class RobotSpec:
 
 @dataclass(frozen=True)
 class EndEffectorSpec:
-    """A gripper mounted on an arm. `prefix` is what the cell's xacro puts before the gripper's own names (tcp included)."""
+    """A gripper mounted on an arm. `prefix` is what the cell's xacro puts before the gripper's names, the tcp included."""
 
     gripper: str
     arm: str

@@ -38,7 +38,7 @@ class EndEffector:
 
 @dataclass(frozen=True)
 class Srdf:
-    """Content of an SRDF file. `states` is keyed by (group, state); `disabled` by the sorted pair of links, with the reason."""
+    """Content of an SRDF file: `states` by (group, state), `disabled` reasons by the sorted pair of links."""
 
     robot: str
     groups: Mapping[str, Group] = field(default_factory=dict)
@@ -120,7 +120,8 @@ def write_srdf(srdf: Srdf, comment: str) -> str:
         lines.append("  </group_state>")
     for e in srdf.end_effectors:
         lines.append(
-            f'  <end_effector name="{e.name}" group="{e.group}" parent_link="{e.parent_link}" parent_group="{e.parent_group}"/>'
+            f'  <end_effector name="{e.name}" group="{e.group}" '
+            f'parent_link="{e.parent_link}" parent_group="{e.parent_group}"/>'
         )
     lines += [f'  <passive_joint name="{name}"/>' for name in srdf.passive_joints]
     for (first, second), reason in sorted(srdf.disabled.items()):
