@@ -74,6 +74,8 @@ class CameraNode(Node):
         self.stream.start()
 
     def _publish(self, frame: RawFrame) -> None:
+        if not self.context.ok():
+            return  # interrupted; the stream is about to be stopped
         one_eye = frame.rgb is None or frame.aligned_depth is frame.depth
         color_head = ros.header(frame.stamp_ns, self._color_frame)
         depth_head = color_head if one_eye else ros.header(frame.stamp_ns, self._depth_frame)

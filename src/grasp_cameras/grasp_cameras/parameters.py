@@ -24,7 +24,7 @@ class CameraNodeParameters(Config):
     driver: str = ""
     """Driver instead of the file's, by name."""
     options: str = ""
-    """YAML mapping of driver options, on top of the file's."""
+    """YAML mapping of driver options on top of the file's, as a string: -p "options:='{serial: 123}'"."""
     calibration: str = ""
     """Calibration file instead of the camera file's."""
     frame_id: str = ""

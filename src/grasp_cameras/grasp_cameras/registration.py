@@ -56,11 +56,14 @@ def project(points_camera: Array, camera: Intrinsics) -> Array:
 
 
 @lru_cache(maxsize=8)
-def undistorted_rays(camera: Intrinsics) -> Array:
-    """x and y at depth 1 of every pixel [H, W, 2], the lens' distortion removed; kept for the next call."""
+def undistorted_rays(camera: Intrinsics) -> tuple[Depth, Depth]:
+    """x and y at depth 1 of every pixel, float32 [H, W] each, the lens' distortion removed; kept for the next call."""
     u, v = np.meshgrid(np.arange(camera.width, dtype=np.float64), np.arange(camera.height, dtype=np.float64))
-    if not any(camera.distortion):
-        return np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy], axis=-1)
-    pixels = np.stack([u, v], axis=-1).reshape(-1, 1, 2)
-    rays = cv2.undistortPoints(pixels, camera.K, np.array(camera.distortion))
-    return np.asarray(rays, dtype=np.float64).reshape(camera.height, camera.width, 2)
+    x, y = (u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy
+    if any(camera.distortion):
+        pixels = np.stack([u, v], axis=-1).reshape(-1, 1, 2)
+        rays = cv2.undistortPoints(pixels, camera.K, np.array(camera.distortion)).reshape(
+            camera.height, camera.width, 2
+        )
+        x, y = np.asarray(rays[..., 0], dtype=np.float64), np.asarray(rays[..., 1], dtype=np.float64)
+    return np.ascontiguousarray(x, dtype=np.float32), np.ascontiguousarray(y, dtype=np.float32)

@@ -29,7 +29,7 @@ from grasp_core.geometry import Array, quaternion_of, transform
 ConfigType = TypeVar("ConfigType", bound=Config)
 
 _BIG_ENDIAN = sys.byteorder == "big"
-_CLOUD = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4")])
+_POINT_BYTES = 16
 # Below this share of the target rate a camera is worth a warning.
 SLOW_SHARE = 0.8
 
@@ -122,14 +122,17 @@ def cloud_message(frame: CameraFrame, head: Header) -> PointCloud2:
     if depth_m is None:
         raise FrameError("a frame without depth makes no cloud")
     height, width = depth_m.shape
-    rays = undistorted_rays(frame.intrinsics)
-    points = np.zeros((height, width), dtype=_CLOUD)
-    points["x"] = rays[..., 0] * depth_m
-    points["y"] = rays[..., 1] * depth_m
-    points["z"] = depth_m
+    x, y = undistorted_rays(frame.intrinsics)
+    # Written straight into the message's memory.
+    data: array.array[int] = array.array("B", b"\0") * (height * width * _POINT_BYTES)
+    points = np.frombuffer(data, dtype=np.float32).reshape(height, width, 4)
+    np.multiply(x, depth_m, out=points[..., 0])
+    np.multiply(y, depth_m, out=points[..., 1])
+    points[..., 2] = depth_m
     if rgb is not None:
-        c = rgb.astype(np.uint32)
-        points["rgb"] = c[..., 0] << 16 | c[..., 1] << 8 | c[..., 2]
+        # 0x00RRGGBB; the alpha that OpenCV adds would make a NaN of the float that viewers take it for.
+        bgra = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGRA).view("<u4")[..., 0]
+        np.bitwise_and(bgra, 0x00FFFFFF, out=points.view(np.uint32)[..., 3])
     names = ("x", "y", "z", "rgb") if rgb is not None else ("x", "y", "z")
     fields = [PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate(names)]
     return PointCloud2(
@@ -137,10 +140,10 @@ def cloud_message(frame: CameraFrame, head: Header) -> PointCloud2:
         height=height,
         width=width,
         fields=fields,
-        is_bigendian=False,
-        point_step=_CLOUD.itemsize,
-        row_step=_CLOUD.itemsize * width,
-        data=buffer(points),
+        is_bigendian=_BIG_ENDIAN,
+        point_step=_POINT_BYTES,
+        row_step=_POINT_BYTES * width,
+        data=data,
         is_dense=False,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -236,6 +237,56 @@ def test_a_calibration_file_replaces_intrinsics_and_publishes_the_mount(graph, s
     (mount,) = running.wait("/tf_static").transforms
     assert (mount.header.frame_id, mount.child_frame_id) == ("base_link", "sim_eye")
     assert (mount.transform.translation.x, mount.transform.rotation.w) == (0.1, 1.0)
+
+
+def test_depth_of_its_own_eye_has_its_own_frame_and_its_place_is_published(graph, monkeypatch):
+    from rclpy.qos import DurabilityPolicy, QoSProfile
+    from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+    from tf2_msgs.msg import TFMessage
+
+    from grasp_cameras import camera_node
+    from grasp_cameras.driver import Capabilities, RawFrame
+    from grasp_core.camera import Intrinsics
+    from grasp_core.config import Config
+
+    class TwoEyes:
+        """Colour 16 x 12, depth 8 x 6 beside it, not registered by the sensor."""
+
+        Options = Config
+        capabilities = Capabilities(True, True, False, True)
+        pause = threading.Event()
+
+        def open(self): ...
+        def close(self): ...
+        def read(self, timeout_s):
+            self.pause.wait(0.02)
+            return RawFrame(
+                stamp_ns=time.time_ns(),
+                rgb=np.full((12, 16, 3), 9, np.uint8),
+                depth=np.full((6, 8), 4000, np.uint16),
+                depth_scale_m=0.00025,
+                color_intrinsics=Intrinsics(16, 12, 20.0, 20.0, 7.5, 5.5),
+                depth_intrinsics=Intrinsics(8, 6, 10.0, 10.0, 3.5, 2.5),
+                T_color_depth=transform((0.05, 0.0, 0.0)),
+            )
+
+    monkeypatch.setattr(camera_node, "make_driver", lambda name, options: TwoEyes())
+    running = graph(camera_name="two", driver="two_eyes")
+    running.listen(Image, "/two/depth/image_rect_raw")
+    running.listen(CameraInfo, "/two/depth/camera_info")
+    running.listen(PointCloud2, "/two/depth/color/points")
+    running.listen(TFMessage, "/tf_static", QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+    depth = running.wait("/two/depth/image_rect_raw")
+    assert depth.header.frame_id == "two_depth_optical_frame"
+    assert set(np.frombuffer(depth.data, np.uint16)) == {1000}  # millimetres, whatever the sensor counts in
+    assert running.wait("/two/depth/camera_info").width == 8
+    (eye,) = running.wait("/tf_static").transforms
+    assert (eye.header.frame_id, eye.child_frame_id) == ("two_color_optical_frame", "two_depth_optical_frame")
+    assert eye.transform.translation.x == 0.05
+    cloud = running.wait("/two/depth/color/points")
+    assert (cloud.height, cloud.width, cloud.header.frame_id) == (12, 16, "two_color_optical_frame")
+    z = np.frombuffer(cloud.data, np.float32).reshape(12, 16, 4)[..., 2]
+    assert set(z[np.isfinite(z)]) == {1.0}
 
 
 @pytest.mark.parametrize(

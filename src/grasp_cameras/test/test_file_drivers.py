@@ -194,6 +194,55 @@ def test_uvc_plays_a_film(tmp_path):
     assert len(read_all(Uvc(UvcOptions(device=path, rate_hz=50.0)), most=8)) == 8
 
 
+class FakeVideo:
+    """A V4L2 camera: pictures, their capture time in ms, and the size that it really gives."""
+
+    size = (64, 48)
+
+    def __init__(self, device, backend) -> None:
+        assert (device, backend) == (2, cv2.CAP_V4L2)
+        self.asked, self.count, self.released = {}, 0, False
+
+    def isOpened(self) -> bool:
+        return True
+
+    def set(self, prop, value) -> bool:
+        self.asked[prop] = value
+        return True
+
+    def get(self, prop) -> float:
+        width, height = self.size
+        known = {cv2.CAP_PROP_FRAME_WIDTH: width, cv2.CAP_PROP_FRAME_HEIGHT: height}
+        return known.get(prop, 1000.0 + 33.0 * self.count if prop == cv2.CAP_PROP_POS_MSEC else -1.0)
+
+    def read(self):
+        self.count += 1
+        return (False, None) if self.count == 3 else (True, np.full((48, 64, 3), (1, 2, 3), np.uint8))
+
+    def release(self) -> None:
+        self.released = True
+
+
+def test_uvc_camera_is_set_up_stamped_by_its_driver_and_reported_when_pulled_out(monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", FakeVideo)
+    driver = Uvc(UvcOptions(device=2, width=64, height=48, rate_hz=15.0, fourcc="MJPG"))
+    assert driver.capabilities.live
+    driver.open()
+    asked = driver._capture.asked
+    assert asked[cv2.CAP_PROP_FPS] == 15.0
+    assert asked[cv2.CAP_PROP_FOURCC] == cv2.VideoWriter.fourcc(*"MJPG")
+    frames = [driver.read(0.1), driver.read(0.1)]
+    assert [f.stamp_ns for f in frames] == [1_033_000_000, 1_066_000_000]
+    assert frames[0].clock is Clock.DEVICE
+    assert frames[0].rgb[0, 0].tolist() == [3, 2, 1]
+    assert frames[0].color_intrinsics is None  # such a camera does not know its lens
+    with pytest.raises(CameraError, match="unplugged"):
+        driver.read(0.1)
+    driver.close()
+    with pytest.raises(CameraError, match="gives 64 x 48 pixels instead of 640 x 480"):
+        Uvc(UvcOptions(device=2)).open()
+
+
 def test_uvc_refuses_a_source_that_is_not_there():
     with pytest.raises(CameraError, match="'/dev/video99' cannot be opened"):
         Uvc(UvcOptions(device="/dev/video99")).open()

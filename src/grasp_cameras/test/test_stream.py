@@ -269,13 +269,17 @@ def test_a_frame_without_depth_is_marked(driver, stream):
 
 def test_a_failing_listener_does_not_end_the_stream(driver):
     def listener(frame: RawFrame) -> None:
-        raise FrameError("cannot publish this")
+        raise errors.pop()
+
+    errors = [RuntimeError("no context"), FrameError("cannot publish this")]
 
     with CameraStream("wrist", driver, FAST, on_frame=listener) as stream:
         driver.script.put(good())
         driver.script.put(good())
         until(lambda: stream.report().frames == 2)
-        assert stream.report().bad_frames == 2
+        until(lambda: stream.report().bad_frames == 2)
+        assert stream.report().last_error == "its listener failed: no context"
+        assert stream.report().state is StreamState.CONNECTED
 
 
 def test_drops_are_counted_by_number_and_by_gap(driver, stream):
