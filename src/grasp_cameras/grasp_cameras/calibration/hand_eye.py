@@ -169,8 +169,15 @@ class _Reprojection:
         def moved(p: Array) -> tuple[Array, Array]:
             return X @ _small(p[:6]), Y @ _small(p[6:])
 
+        # lsmr: the default solver takes a singular value decomposition of a thousand rows in every step.
         fit = least_squares(
-            lambda p: self.errors(*moved(p)).ravel(), np.zeros(12), loss="huber", f_scale=ROBUST_PX, x_scale="jac"
+            lambda p: self.errors(*moved(p)).ravel(),
+            np.zeros(12),
+            loss="huber",
+            f_scale=ROBUST_PX,
+            x_scale="jac",
+            tr_solver="lsmr",
+            tr_options={"atol": 1e-12, "btol": 1e-12},
         )
         errors = self.errors(*moved(fit.x)).ravel()
         variance = float(errors @ errors) / max(1, errors.size - 12)
