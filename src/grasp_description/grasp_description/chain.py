@@ -13,10 +13,10 @@ import math
 import numpy as np
 from numba import njit
 
-CACHED = {"cache": True, "nogil": True, "fastmath": False}
+compiled = njit(cache=True, nogil=True)
 
 
-@njit(**CACHED)
+@compiled
 def chain_frames(q, origins, axes, prismatic, T, points, directions):  # pragma: no cover - compiled
     """Write the tip pose into T [4, 4], each joint's place and axis (root frame) into points, directions [n, 3]."""
     R = np.eye(3)
@@ -58,7 +58,7 @@ def chain_frames(q, origins, axes, prismatic, T, points, directions):  # pragma:
     T[3, 3] = 1.0
 
 
-@njit(**CACHED)
+@compiled
 def jacobian_from(T, points, directions, prismatic, columns, J):  # pragma: no cover - compiled
     """Fill J [6, k]: the tip's velocity per rate of the chain's joints `columns` [k]."""
     for k in range(columns.shape[0]):
@@ -73,7 +73,7 @@ def jacobian_from(T, points, directions, prismatic, columns, J):  # pragma: no c
             J[3, k], J[4, k], J[5, k] = dx, dy, dz
 
 
-@njit(**CACHED)
+@compiled
 def pose_error(T, target, e):  # pragma: no cover - compiled
     """Write the twist that takes T to target into e [6]: translation difference and rotation vector, root axes."""
     for r in range(3):
@@ -103,7 +103,7 @@ def pose_error(T, target, e):  # pragma: no cover - compiled
             e[3 + r] = angle * (D[r, k] + (1.0 if r == k else 0.0)) / norm
 
 
-@njit(**CACHED)
+@compiled
 def cholesky_solve(A, b, n):  # pragma: no cover - compiled
     """Solve A x = b in place, A [n, n] positive definite; b becomes x. Returns False where A is not."""
     for j in range(n):
@@ -132,7 +132,7 @@ def cholesky_solve(A, b, n):  # pragma: no cover - compiled
     return True
 
 
-@njit(**CACHED)
+@compiled
 def _converge(
     q,
     target,
@@ -225,7 +225,7 @@ def _converge(
     return False, iterations
 
 
-@njit(**CACHED)
+@compiled
 def _relax(
     q, target, origins, axes, prismatic, columns, lower, upper, rows, length_scale, preferred, gain, rounds
 ):  # pragma: no cover - compiled
@@ -270,7 +270,7 @@ def _relax(
             q[columns[k]] = min(upper[k], max(lower[k], q[columns[k]] + move))
 
 
-@njit(**CACHED)
+@compiled
 def solve_ik(
     q_start,
     seeds,

@@ -127,9 +127,9 @@ class GripperSpec:
         object.__setattr__(self, "joints", read_joints(self.joints, where))
         coupled = {name: build(Coupling, values, f"{where}, coupled {name}") for name, values in self.coupled.items()}
         object.__setattr__(self, "coupled", coupled)
-        object.__setattr__(self, "width", build(WidthMap, self.width, f"{where}, width"))  # type: ignore[arg-type]
+        object.__setattr__(self, "width", build(WidthMap, self.width, f"{where}, width"))
         if self.pad_height is not None:
-            object.__setattr__(self, "pad_height", build(WidthMap, self.pad_height, f"{where}, pad_height"))  # type: ignore[arg-type]
+            object.__setattr__(self, "pad_height", build(WidthMap, self.pad_height, f"{where}, pad_height"))
         for name in ("stroke_m", "force_n", "speed_m_s"):
             low, high = getattr(self, name)
             if not 0.0 <= low < high:

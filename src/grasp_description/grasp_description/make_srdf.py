@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from itertools import combinations
 
@@ -16,6 +15,7 @@ from .resources import cell_urdf, cells, share_folder
 from .robot_model import RobotModel
 from .specs import load_cell
 from .srdf import Chain, EndEffector, Group, Srdf, write_srdf
+from .tree import KinematicTree
 
 # a pair that touches in at least this share of the samples is a fault of the shapes, not of the pose
 ALWAYS = 0.95
@@ -61,37 +61,19 @@ def touching_counts(model: RobotModel, samples: int, seed: int) -> Counter[tuple
     return counts
 
 
-def neighbours(urdf: str, bodies: set[str]) -> set[tuple[str, str]]:
+def neighbours(tree: KinematicTree, bodies: set[str]) -> set[tuple[str, str]]:
     """Pairs of bodies with one moving joint between them; links without collision shapes do not count."""
-    root = ElementTree.fromstring(urdf)
-    parents = {
-        j.find("child").get("link"): (j.find("parent").get("link"), j.get("type") != "fixed")  # type: ignore[union-attr]
-        for j in root.findall("joint")
-    }
     found = set()
     for body in bodies:
-        moving, link = 0, body
-        while link in parents:
-            link, moves = parents[link]
-            moving += moves
-            if link in bodies:
+        moving = 0
+        above = tree.parent_of(body)
+        while above is not None:
+            moving += above[1]
+            if above[0] in bodies:
                 if moving <= 1:
-                    found.add(tuple(sorted((body, link))))
+                    found.add((min(body, above[0]), max(body, above[0])))
                 break
-    return found  # type: ignore[return-value]
-
-
-def descendants(urdf: str, top: str) -> set[str]:
-    """`top` and all links below it."""
-    root = ElementTree.fromstring(urdf)
-    children: dict[str, list[str]] = {}
-    for joint in root.findall("joint"):
-        children.setdefault(joint.find("parent").get("link"), []).append(joint.find("child").get("link"))  # type: ignore[union-attr, arg-type]
-    found, todo = set(), [top]
-    while todo:
-        link = todo.pop()
-        found.add(link)
-        todo += children.get(link, [])
+            above = tree.parent_of(above[0])
     return found
 
 
@@ -118,13 +100,13 @@ def disabled_pairs(
 ) -> dict[tuple[str, str], str]:
     """The pairs to disable in one variant of the cell (xacro arguments), see `compute`."""
     spec = load_cell(cell)
-    urdf = cell_urdf(cell, **variant)
+    urdf = cell_urdf(cell, expand_uris=False, **variant)
     model = RobotModel(urdf, write_srdf(base, "sampling"), joint_limits(cell, "", variant), tool_frames(cell))
     counts = touching_counts(model, samples, seed)
     bodies = model.collision.links
-    adjacent = neighbours(urdf, set(bodies))
-    grippers = [descendants(urdf, f"{e.prefix}{load_gripper(e.gripper).root}") for e in spec.end_effectors]
-    movable = set(bodies) - descendants(urdf, spec.robot_spec(variant).root)
+    adjacent = neighbours(model.tree, set(bodies))
+    grippers = [model.tree.below(f"{e.prefix}{load_gripper(e.gripper).root}") for e in spec.end_effectors]
+    movable = set(bodies) - model.tree.below(spec.robot_spec(variant).root)
     movable |= {camera["link"] for camera in spec.cameras.values()}
     disabled: dict[tuple[str, str], str] = {}
     for first, second in combinations(sorted(bodies), 2):

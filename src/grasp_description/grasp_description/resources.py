@@ -7,6 +7,7 @@ import functools
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import xacro
 
@@ -81,7 +82,7 @@ def _expand(path: str, arguments: tuple[tuple[str, str], ...]) -> str:
     return document.toprettyxml(indent="  ")
 
 
-def cell_urdf(cell: str, *, expand_uris: bool = False, **arguments: str | float) -> str:
+def cell_urdf(cell: str, *, expand_uris: bool = False, **arguments: Any) -> str:
     """Expand a cell's xacro.
 
     Args:

@@ -67,7 +67,7 @@ class RobotModel:
         """
         self.urdf = urdf
         self.srdf: Srdf = parse_srdf(srdf)
-        self._tree = KinematicTree(urdf)
+        self.tree = KinematicTree(urdf)
         # Pinocchio's own mimic joints want an order that not every URDF has: couplings are written out here instead
         self.pin_model = pin.buildModelFromXML(urdf)
         moving: dict[int, str] = {}
@@ -78,12 +78,12 @@ class RobotModel:
                 )
             moving[joint.idx_q] = name
         self.joint_names: tuple[str, ...] = tuple(
-            moving[i] for i in sorted(moving) if moving[i] not in self._tree.mimics
+            moving[i] for i in sorted(moving) if moving[i] not in self.tree.mimics
         )
         self._index = {name: i for i, name in enumerate(self.joint_names)}
         if missing := [name for name in self.joint_names if name not in limits]:
             raise ValueError(f"no limits given for joint {', '.join(missing)}")
-        sources = [self._tree.mimics.get(moving[i], (moving[i], 1.0, 0.0)) for i in sorted(moving)]
+        sources = [self.tree.mimics.get(moving[i], (moving[i], 1.0, 0.0)) for i in sorted(moving)]
         self._pin_source = np.array([self.index(of) for of, _, _ in sources], dtype=np.int64)
         self._pin_multiplier = np.array([multiplier for _, multiplier, _ in sources])
         self._pin_offset = np.array([offset for _, _, offset in sources])
@@ -102,7 +102,7 @@ class RobotModel:
     @property
     def links(self) -> tuple[str, ...]:
         """All links and frames."""
-        return self._tree.links
+        return self.tree.links
 
     @classmethod
     def from_cell(cls, cell: str, prefix: str = "", **arguments: str | float) -> RobotModel:
@@ -113,7 +113,7 @@ class RobotModel:
             prefix: put before every link and joint of the robot.
             arguments: more xacro arguments (camera poses, the iiwa's model, ...).
         """
-        urdf, srdf = cell_urdf(cell, prefix=prefix, **arguments), cell_srdf(cell, prefix)
+        urdf, srdf = cell_urdf(cell, expand_uris=False, prefix=prefix, **arguments), cell_srdf(cell, prefix)
         return cls(urdf, srdf, joint_limits(cell, prefix, arguments), tool_frames(cell, prefix))
 
     # --- names and vectors ---
@@ -160,7 +160,7 @@ class RobotModel:
         for name, value in positions.items():
             if name in self._index:
                 full[self._index[name]] = value
-            elif name not in self._tree.mimics:
+            elif name not in self.tree.mimics:
                 self.index(name)
         return full
 
@@ -168,7 +168,7 @@ class RobotModel:
         """Positions by name of all moving joints, the coupled ones included."""
         values = self._full(q)
         named = dict(zip(self.joint_names, values.tolist(), strict=True))
-        for name, (of, multiplier, offset) in self._tree.mimics.items():
+        for name, (of, multiplier, offset) in self.tree.mimics.items():
             named[name] = multiplier * named[of] + offset
         return named
 
@@ -305,7 +305,7 @@ class RobotModel:
 
     def _chain(self, frame: str) -> Chain:
         if frame not in self._chains:
-            self._chains[frame] = self._tree.chain(frame, self.index)
+            self._chains[frame] = self.tree.chain(frame, self.index)
         return self._chains[frame]
 
     def _group(self, name: str, tcp_of_group: Mapping[str, str]) -> JointGroup:
@@ -330,10 +330,10 @@ class RobotModel:
         described = self.srdf.groups[group]
         found: dict[str, None] = {}
         if described.chain:
-            between = self._tree.joints_between(described.chain.base, described.chain.tip)
+            between = self.tree.joints_between(described.chain.base, described.chain.tip)
             found.update(dict.fromkeys(name for name in between if name in self._index))
         for name in described.joints:
-            if name not in self._tree.mimics:
+            if name not in self.tree.mimics:
                 self.index(name)
                 found[name] = None
         for part in described.groups:

@@ -30,14 +30,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def build(kind: type[T], content: Mapping[str, Any], where: str) -> T:
-    """Make the dataclass `kind` from a mapping.
+def build(kind: type[T], content: Any, where: str) -> T:
+    """Make the dataclass `kind` from a mapping, as YAML gives it.
 
     Raises:
         ValueError: a key that the dataclass does not know, or one that it needs and does not get; `where` names the
             place.
     """
     known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{where}: must be a mapping of {', '.join(sorted(known))}, not {content!r}")
     if unknown := sorted(set(content) - known):
         raise ValueError(f"{where}: unknown key {', '.join(unknown)}; known: {', '.join(sorted(known))}")
     try:
@@ -143,7 +145,7 @@ class RobotSpec:
 
 @dataclass(frozen=True)
 class EndEffectorSpec:
-    """A gripper mounted on an arm. `prefix` is what the cell's xacro puts before the gripper's names, the tcp included."""
+    """A gripper mounted on an arm; the cell's xacro puts `prefix` before the gripper's names, the tcp included."""
 
     gripper: str
     arm: str

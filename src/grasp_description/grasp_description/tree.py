@@ -62,6 +62,23 @@ class KinematicTree:
                 factors = float(mimic.get("multiplier", "1")), float(mimic.get("offset", "0"))
                 self.mimics[joint.get("name", "")] = (mimic.get("joint", ""), *factors)
 
+    def parent_of(self, link: str) -> tuple[str, bool] | None:
+        """The link that `link` hangs on and whether a moving joint lies between them; none for the root."""
+        joint = self._joint_above.get(link)
+        return None if joint is None else (_attribute(joint, "parent", "link"), joint.get("type") != "fixed")
+
+    def below(self, top: str) -> set[str]:
+        """`top` and all links that hang on it."""
+        found = set()
+        for link in self.links:
+            here: str | None = link
+            while here is not None and here != top:
+                above = self.parent_of(here)
+                here = above[0] if above else None
+            if here == top:
+                found.add(link)
+        return found
+
     def joints_between(self, base: str, tip: str) -> list[str]:
         """Names of all joints from link `base` down to link `tip`.
 
