@@ -14,9 +14,10 @@ import numpy as np
 
 from grasp_core import resources
 from grasp_core.actions import Action, Grasp, Push
-from grasp_core.cell import Outcome, Reason
+from grasp_core.cell import Outcome, Reason, SceneError
 from grasp_core.cell_config import CellConfig
 from grasp_core.config import Config
+from grasp_core.geometry import Array, invert, look_at
 from grasp_core.guard import Guard
 from grasp_core.guarded_ports import GuardedArm, GuardedGripper
 from grasp_core.observation import ArmObservation, Observation
@@ -34,6 +35,9 @@ from grasp_sim.sim_ports import SimArm, SimGripper
 from grasp_sim.trajectories import Tolerances
 from grasp_sim.truth import GroundTruth
 from grasp_sim.world import Snapshot, World
+
+# How many directions are tried to look at the scene from.
+LOOK_TRIES = 200
 
 
 class SimOptions(Config):
@@ -161,6 +165,33 @@ class SimCell:
         return Outcome(
             action, result.commanded, success, result.reason, self.observe(), message, interventions, info
         )
+
+    def look_from(self, camera: str, target: Array, distance_m: float, seed: int) -> Observation:
+        """Put the arm, without physics, where its camera looks at ``target`` [3] from ``distance_m`` away.
+
+        Directions from above are tried at random from ``seed`` until one can be reached.
+
+        Raises:
+            SceneError: none of them can be reached.
+        """
+        rng = np.random.default_rng((seed, 3))
+        arm = next((n for n, settings in self.config.arms.items() if settings.camera == camera), None)
+        if arm is None:
+            raise SceneError(f"no arm carries camera {camera!r}; it cannot be moved to look at something")
+        T_tcp_camera = invert(self.world.robot.T_base(self.config.arms[arm].tcp_frame)) @ self.world.robot.T_base(
+            self.config.cameras[camera].frame
+        )
+        ready = self.world.robot.positions()
+        for _ in range(LOOK_TRIES):
+            lean, turn = rng.uniform(0.0, 0.6), rng.uniform(-np.pi, np.pi)
+            way = np.array([np.sin(lean) * np.cos(turn), np.sin(lean) * np.sin(turn), np.cos(lean)])
+            up = (float(np.cos(turn + 1.0)), float(np.sin(turn + 1.0)), 0.0)
+            T_base_camera = look_at(np.asarray(target) + distance_m * way, target, up)
+            joints = self.kinematics.ik(T_base_camera @ invert(T_tcp_camera), ready, arm)
+            if joints is not None:
+                self.world.take_over(joints)
+                return self.observe()
+        raise SceneError(f"camera {camera} reaches no place {distance_m} m from the middle of the workspace")
 
     def cancel(self) -> None:
         """End the running action; safe to call from another thread."""

@@ -6,8 +6,8 @@ Everything else in this package reaches PyBullet through ``Engine.api``.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
-import pkgutil
 import tempfile
 from pathlib import Path
 from typing import Any, Literal
@@ -20,8 +20,6 @@ from grasp_core.config import Config
 log = logging.getLogger(__name__)
 
 Renderer = Literal["auto", "egl", "tiny"]
-
-# File descriptor chatter: PyBullet's EGL plug-in prints its driver with printf; nothing can be done about that here.
 
 
 class PhysicsSettings(Config):
@@ -143,9 +141,9 @@ class Engine:
             return "tiny"
         if self._gui:
             return "egl"
-        found = pkgutil.find_loader("eglRenderer") if hasattr(pkgutil, "find_loader") else None
-        if found is not None:
-            self._plugin = self.api.loadPlugin(found.get_filename(), "_eglRendererPlugin")
+        found = importlib.util.find_spec("eglRenderer")
+        if found is not None and found.origin is not None:
+            self._plugin = self.api.loadPlugin(found.origin, "_eglRendererPlugin")
         if self._plugin >= 0:
             return "egl"
         if self._asked == "egl":

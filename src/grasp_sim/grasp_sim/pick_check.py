@@ -26,6 +26,8 @@ from grasp_core.cell import Cell, Reason, SceneError
 from grasp_core.cell_config import CellConfig
 from grasp_core.config import ConfigError
 from grasp_core.geometry import Array, top_down, transform
+from grasp_core.planning import PlanOptions
+from grasp_core.ports import JointState
 from grasp_core.statistics import wilson
 from grasp_description.grippers import GripperSpec, load_gripper
 from grasp_sim.cell import SimCell, load_cell_config
@@ -42,16 +44,22 @@ APPROACH_M = 0.10
 # Sets to choose from, and how far their sizes stay away from the ends of the stroke (m).
 PRIMITIVE_SETS = ("primitives", "primitives_wide")
 STROKE_MARGIN_M = 0.005
+# Yaws to try with what is round.
+ROUND_TURNS = tuple(float(v) for v in np.arange(8) * 0.25 * np.pi)
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where an object is and how large: ``T_base_object`` of its bounding box, edges along its axes (m)."""
+    """Where an object is and how large: ``T_base_object`` of its bounding box, edges along its axes (m).
+
+    ``round`` objects can be held at any yaw.
+    """
 
     id: int
     name: str
     T_base_object: Array
     extents_m: tuple[float, float, float]
+    round: bool = False
 
 
 class TruthSource(Protocol):
@@ -71,7 +79,10 @@ class SimTruth:
     def targets(self) -> list[Target]:
         """The objects that are there."""
         world = self._cell.world
-        return [Target(t.id, t.name, world.pose_of(t), t.model.extents_m) for t in world.present()]
+        return [
+            Target(t.id, t.name, world.pose_of(t), t.model.extents_m, t.name in ("cylinder", "sphere"))
+            for t in world.present()
+        ]
 
 
 @dataclass(frozen=True)
@@ -124,11 +135,11 @@ def candidate_grasps(
         if width > gripper.stroke_m[1] - 0.006:
             continue
         opening = min(gripper.stroke_m[1], width + OPENING_MARGIN_M)
-        for turn in (0.0, np.pi):
-            if style == "top":
-                T = _top_grasp(centre, height, yaw + turn, width, config, gripper)
-            else:
-                T = _side_grasp(centre, closing if turn == 0.0 else -closing, width, config, gripper)
+        if style == "side":
+            grasps.append(Grasp(_side_grasp(centre, closing, width, config, gripper), width_m=opening, approach_m=APPROACH_M))
+            continue
+        for turn in ROUND_TURNS if target.round else (0.0, np.pi):
+            T = _top_grasp(centre, height, yaw + turn, width, config, gripper)
             grasps.append(Grasp(T, width_m=opening, approach_m=APPROACH_M))
     return grasps
 
@@ -272,8 +283,8 @@ class Arguments:
     """From above, or from the side."""
     motion: Literal["full", "fast"] = "full"
     """Simulate every motion, or jump through free space."""
-    planner: PlannerName = "line"
-    """line: straight ways; ompl: searches around obstacles."""
+    planner: PlannerName = "ompl"
+    """ompl: searches ways around furniture; line: straight ones, blind to it."""
     renderer: Literal["auto", "egl", "tiny"] = "tiny"
     """No picture is taken; tiny starts fastest."""
     gui: bool = False
@@ -304,10 +315,25 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _reachable_in(cell: SimCell) -> Callable[[Grasp], bool]:
+    """Whether the cell's own planner finds the whole way: to the pre-grasp pose, in, and up."""
+
     def reachable(grasp: Grasp) -> bool:
-        joints = cell.world.robot.positions()
-        before = cell.kinematics.ik(grasp.T_base_tcp @ transform((0.0, 0.0, -grasp.approach_m)), joints)
-        return before is not None and cell.kinematics.ik(grasp.T_base_tcp, before) is not None
+        arm, settings = cell.config.arm(grasp.arm)
+        planner, skills = cell.ports.planner, cell.config.skills
+        lift = transform((0.0, 0.0, skills.lift_m))
+        state = cell.ports.of(arm).arm.state()
+        ways = [
+            (planner.plan_to_pose, grasp.T_base_tcp @ transform((0.0, 0.0, -grasp.approach_m)), True),
+            (planner.plan_line, grasp.T_base_tcp, False),
+            (planner.plan_line, lift @ grasp.T_base_tcp, False),
+        ]
+        for plan, goal, check in ways:
+            result = plan(arm, state, goal, PlanOptions(skills.speed_scale, skills.plan_timeout_s, check))
+            if result.trajectory is None:
+                return False
+            end = dict(zip(result.trajectory.names, result.trajectory.positions[-1].tolist(), strict=True))
+            state = JointState.at_rest({name: end[name] for name in settings.joints}, state.stamp_ns)
+        return True
 
     return reachable
 

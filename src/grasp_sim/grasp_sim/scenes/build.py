@@ -10,11 +10,11 @@ import numpy as np
 
 from grasp_core.cell import SceneError
 from grasp_core.cell_config import BoxRegion
-from grasp_core.geometry import Array
+from grasp_core.geometry import Array, apply, invert, transform
 from grasp_sim.objects import BrokenModelError, ObjectSet, load_object_set
 from grasp_sim.objects.sets import Split
 from grasp_sim.scenes import layouts
-from grasp_sim.scenes.config import SceneConfig
+from grasp_sim.scenes.config import Container, SceneConfig
 from grasp_sim.world import SimObject, World
 
 # How far outside of the workspace an object may lie and still count as in the scene (m).
@@ -86,7 +86,7 @@ def build_scene(
     start_s = world.time_s
     for attempt in range(scene.respawn + 1):
         report.settled = settle(world, scene)
-        fallen = [thing for thing in world.present() if not in_scene(world, thing)]
+        fallen = [thing for thing in world.present() if not _stayed(world, scene, thing)]
         if not fallen:
             break
         for thing in fallen:
@@ -113,6 +113,18 @@ def in_scene(world: World, thing: SimObject) -> bool:
         position[:2] <= np.array(box.max_m[:2]) + OUTSIDE_MARGIN_M
     )
     return bool(inside and position[2] > world.config.support_z_m - 0.02)
+
+
+def _stayed(world: World, scene: SceneConfig, thing: SimObject) -> bool:
+    if scene.container is not None:
+        return _in_its_container(world, thing, scene.container)
+    return in_scene(world, thing)
+
+
+def _in_its_container(world: World, thing: SimObject, container: Container) -> bool:
+    position, quaternion = world.api.getBasePositionAndOrientation(world.extra_bodies["container"])
+    point = apply(invert(transform(position, quaternion)), world.pose_of(thing)[:3, 3])
+    return bool(abs(point[0]) <= 0.5 * container.length_m and abs(point[1]) <= 0.5 * container.width_m and point[2] > 0.0)
 
 
 def settle(world: World, scene: SceneConfig) -> bool:
