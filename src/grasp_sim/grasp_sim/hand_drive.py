@@ -113,7 +113,7 @@ class HandDrive:
         goal = self.spec.driver_position(float(np.clip(width_m, limits.min_width_m, limits.max_width_m)))
         # Closing all the way is what the hardware's close command does: on until something stops each finger.
         if width_m <= limits.min_width_m + 1e-6:
-            goal = max(goal, self.spec.states["closed"].get(self.spec.driver, goal))
+            goal = self.spec.joints[self.spec.driver].upper
         self._command({finger.proximal: goal for finger in self._fingers})
 
     def command_joints(self, positions: Mapping[str, float]) -> None:
@@ -180,7 +180,8 @@ class HandDrive:
         names = [self.prefix + name for name in self.spec.joints]
         positions, _ = self._robot.state_of(names)
         by_name = dict(zip(names, positions.tolist(), strict=True))
-        width = float(np.mean([self.spec.width_m(by_name[f.proximal]) for f in self._fingers]))
+        # Without anything in between the fingers close past each other; that is no opening.
+        width = max(0.0, float(np.mean([self.spec.width_m(by_name[f.proximal]) for f in self._fingers])))
         stopped = [f.stalled and not self._at_goal(f) for f in self._fingers]
         stalled = any(stopped)
         # One finger alone holds nothing.

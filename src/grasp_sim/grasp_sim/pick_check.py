@@ -44,6 +44,7 @@ APPROACH_M = 0.10
 # Sets to choose from, and how far their sizes stay away from the ends of the stroke (m).
 PRIMITIVE_SETS = ("primitives", "primitives_wide")
 STROKE_MARGIN_M = 0.005
+HAND_GAP_M = 0.04
 # Yaws to try with what is round.
 ROUND_TURNS = tuple(float(v) for v in np.arange(8) * 0.25 * np.pi)
 
@@ -178,7 +179,9 @@ def graspable_set(config: CellConfig) -> str:
     gripper = load_gripper(config.grippers[config.arm()[1].gripper].kind)
     for name in PRIMITIVE_SETS:
         low, high = load_object_set(name).config.size_m
-        if low > gripper.stroke_m[0] + STROKE_MARGIN_M and high < gripper.stroke_m[1] - STROKE_MARGIN_M:
+        # What is thinner than the gap between a hand's neighbouring fingers rolls out between them.
+        least = HAND_GAP_M if gripper.breakaway else gripper.stroke_m[0] + STROKE_MARGIN_M
+        if low > least and high < gripper.stroke_m[1] - STROKE_MARGIN_M:
             return name
     raise ConfigError(f"none of {', '.join(PRIMITIVE_SETS)} fits between fingers that open {gripper.stroke_m} m")
 
