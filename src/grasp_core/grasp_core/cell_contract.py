@@ -54,7 +54,9 @@ def check_step(cell: Cell, scene: str, config: CellConfig, tolerance_m: float = 
     outcome = cell.execute(Step(T_delta, GripperMotion.KEEP))
     _check_outcome(outcome)
     assert outcome.success, f"a step of 2 cm backwards failed: {outcome.reason}: {outcome.message}"
-    goal = before.arm().T_base_tcp @ T_delta
+    # From a ready pose outside of the workspace the guard leads back: what was commanded counts.
+    assert isinstance(outcome.commanded, Step), f"what was commanded is {outcome.commanded}"
+    goal = before.arm().T_base_tcp @ outcome.commanded.T_delta
     off_m, off_rad = difference(goal, outcome.observation.arm().T_base_tcp)
     assert off_m < tolerance_m, f"the tool is {1000 * off_m:.1f} mm off"
     assert off_rad < 0.02, f"the tool is {off_rad:.3f} rad off"

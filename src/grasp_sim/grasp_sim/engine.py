@@ -39,7 +39,7 @@ class PhysicsSettings(Config):
     """Coefficient of furniture."""
     spinning_friction_m: float = 0.002
     """Torsional friction of a contact, as the radius of a contact patch."""
-    rolling_friction_m: float = 0.0003
+    rolling_friction_m: float = 0.001
     """Rolling friction of a contact."""
     restitution: float = 0.02
     """Bounce."""

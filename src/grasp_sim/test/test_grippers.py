@@ -197,12 +197,12 @@ def test_distal_link_closes_on_after_the_proximal_is_stopped(worlds):
     state = close(world, 12.0)
     assert state.holding
     assert any(drive.broken_away)
-    for (near, far), broken in zip(
-        (("12", "13"), ("22", "23"), ("32", "33")), drive.broken_away, strict=True
-    ):
-        if broken:
-            ratio = state.positions[f"bh_j{far}_joint"] - state.positions[f"bh_j{near}_joint"] / 3.0
-            assert ratio > 0.05, f"the distal link of finger {near} did not go on"
+    ahead = [
+        state.positions[f"bh_j{far}_joint"] - state.positions[f"bh_j{near}_joint"] / 3.0
+        for (near, far), broken in zip((("12", "13"), ("22", "23"), ("32", "33")), drive.broken_away, strict=True)
+        if broken
+    ]
+    assert max(ahead) > 0.1, f"no distal link went on after its proximal one was stopped: {ahead}"
     stopped = state.positions["bh_j12_joint"]
     # Worm drives do not give way: pulling at the object does not open the proximal links.
     world.api.setGravity(0, 0, -9.81)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SimCell: the contract of a cell, repeatability, saving, grasping, and what the gripper says against the truth."""
+
+import numpy as np
+import pytest
+
+from grasp_core import cell_contract as contract
+from grasp_core.actions import GripperMotion, Push, Step
+from grasp_core.cell import Reason
+from grasp_core.geometry import transform
+from grasp_sim.cell import SimCell
+from grasp_sim.pick_check import SimTruth, candidate_grasps, run_check
+
+CAMERAS = ("fixed_camera",)
+
+
+def test_contract(ur5):
+    config = ur5.config
+    contract.check_reset(ur5, "single", config, CAMERAS)
+    contract.check_step(ur5, "single", config)
+    contract.check_clipping(ur5, "single", config)
+    contract.check_refusals(ur5, "single", config)
+    contract.check_stop(ur5, "single")
+    contract.check_same_seed(ur5, "primitives")
+
+
+def episode(cell, seed):
+    rng = np.random.default_rng(seed)
+    observations = [cell.reset("primitives", seed)]
+    for k in range(19):
+        motion = (GripperMotion.KEEP, GripperMotion.CLOSE, GripperMotion.OPEN)[k % 3]
+        T = transform(rng.uniform(-0.03, 0.03, 3))
+        observations.append(cell.execute(Step(T, motion, frame="base")).observation)
+    return observations
+
+
+def test_same_seed_gives_identical_first_twenty_observations(ur5):
+    first, second = episode(ur5, 5), episode(ur5, 5)
+    for a, b in zip(first, second, strict=True):
+        assert a.joint_positions == b.joint_positions
+        assert np.array_equal(a.frames["fixed_camera"].rgb, b.frames["fixed_camera"].rgb)
+        assert np.array_equal(a.frames["fixed_camera"].depth_m, b.frames["fixed_camera"].depth_m, equal_nan=True)
+
+
+def test_restore_goes_back_and_on_alike(ur5):
+    ur5.reset("primitives", 3)
+    ur5.execute(Step(transform((0, 0, 0.04))))
+    state = ur5.save()
+    saved = ur5.observe()
+    ends = []
+    for _ in range(2):
+        ur5.execute(Step(transform((0.02, 0, 0.05)), GripperMotion.CLOSE))
+        ur5.world.park(ur5.world.present()[0])
+        ends.append((ur5.world.robot.positions(), {k: T.copy() for k, T in ur5.truth.poses().items()}))
+        restored = ur5.restore(state)
+        assert restored.stamp_ns == saved.stamp_ns
+        assert restored.step == saved.step
+        for name, value in saved.joint_positions.items():
+            assert restored.joint_positions[name] == pytest.approx(value, abs=1e-9)
+        assert np.array_equal(restored.frames["fixed_camera"].rgb, saved.frames["fixed_camera"].rgb)
+    for name, value in ends[0][0].items():
+        assert ends[1][0][name] == pytest.approx(value, abs=1e-4)
+    for key, T in ends[0][1].items():
+        assert np.allclose(T, ends[1][1][key], atol=1e-3)
+
+
+def test_scripted_grasps_lift_and_the_gripper_agrees_with_the_truth(ur5):
+    """F64: width and stall against contacts and height, for hits and for deliberate misses."""
+    table = np.zeros((2, 2), dtype=int)
+    for seed in range(6):
+        ur5.reset("single", seed)
+        target = SimTruth(ur5).targets()[0]
+        from grasp_description.grippers import load_gripper
+
+        grasp = candidate_grasps(target, ur5.config, load_gripper("rg2"), "top")[0]
+        if seed % 2:
+            box = ur5.config.limits.workspace
+            away = grasp.T_base_tcp.copy()
+            away[1, 3] += 0.12 if away[1, 3] < 0.5 * (box.min_m[1] + box.max_m[1]) else -0.12
+            grasp = type(grasp)(away, grasp.width_m)
+        outcome = ur5.execute(grasp)
+        table[int(outcome.info["gripper_says"]), int(outcome.info["success"])] += 1
+        assert {"grasped_id", "target_id", "success", "gripper_height", "gripper_closed", "n_contacts", "stop_reason"} <= set(
+            outcome.info
+        )
+    assert table[0, 1] + table[1, 0] == 0, f"gripper and truth disagree: {table.tolist()}"
+    assert table[1, 1] == 3
+    assert table[0, 0] == 3
+
+
+def test_a_grasped_object_leaves_the_scene(ur5):
+    summary = run_check(ur5, SimTruth(ur5), ur5.config, "single", 1, 0, progress=False)
+    assert summary.successes == 1
+    assert ur5.truth.poses() == {}
+
+
+def test_push_moves_ten_centimetres_and_stays_inside(ur5):
+    ur5.reset("single", 1)
+    thing = ur5.world.present()[0]
+    ur5.world.place(thing, transform((0.5, 0.0, 0.5 * thing.model.extents_m[2])))
+    ur5.world.step(60)
+    outcome = ur5.execute(Push(np.array([0.44, 0.0, 0.03]), np.array([1.0, 0.0, 0.0]), 0.1))
+    assert outcome.reason is Reason.PUSHED
+    moved = ur5.world.pose_of(thing)[:3, 3] - (0.5, 0.0, 0.0)
+    assert 0.02 < moved[0] < 0.12
+    outcome = ur5.execute(Push(np.array([0.7, 0.0, 0.03]), np.array([1.0, 0.0, 0.0]), 0.1))
+    assert outcome.commanded.length_m == pytest.approx(0.024, abs=1e-6)
+
+
+def test_a_blocked_arm_reports_it(ur5):
+    """Down into the table: the path tolerance ends the motion, as a joint trajectory controller does."""
+    ur5.reset("single", 0)
+    ur5.world.park(ur5.world.present()[0])
+    start = ur5.observe().arm().T_base_tcp
+    for _ in range(8):
+        outcome = ur5.execute(Step(transform((0, 0, 0.05))))
+    assert ur5.observe().arm().T_base_tcp[2, 3] < start[2, 3] - 0.1
+    assert outcome.reason in (Reason.MOVED, Reason.REFUSED_BY_GUARD)
+    assert ur5.observe().arm().T_base_tcp[2, 3] > -0.005
+
+
+def test_fast_motion_grasps_as_well():
+    cell = SimCell("ur5", renderer="tiny", cameras=(), motion="fast")
+    try:
+        summary = run_check(cell, SimTruth(cell), cell.config, "single", 8, 0, progress=False)
+        assert summary.successes >= 7, summary.reasons
+    finally:
+        cell.close()
+
+
+@pytest.mark.parametrize("cell_name", ["iiwa", "baxter", "hsr", "staubli"])
+def test_every_cell_steps_and_grasps(cell_name):
+    from grasp_sim.pick_check import graspable_set, load_cell_config
+
+    objects = graspable_set(load_cell_config(cell_name))
+    cell = SimCell(cell_name, renderer="tiny", cameras=(), objects=objects, planner="ompl")
+    try:
+        contract.check_step(cell, "single", cell.config)
+        from grasp_sim.pick_check import _reachable_in
+
+        summary = run_check(
+            cell, SimTruth(cell), cell.config, "single", 2, 0, reachable=_reachable_in(cell), progress=False
+        )
+        assert summary.successes >= 1, summary.runs
+    finally:
+        cell.close()

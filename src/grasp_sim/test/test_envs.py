@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+
+import numpy as np
+import pytest
+
+from grasp_sim.envs import env_names, make_env
+from grasp_sim.parallel import ParallelCells, WorkerError, WorkerLost
+
+SMALL = {
+    "push_grasp": {"sizes": {"fixed_camera": (320, 240)}},
+    "patch_grasp": {"sizes": {"head_camera": (320, 180)}},
+    "pixel_attentive": {"sizes": {"overhead_camera": (224, 224)}},
+}
+
+
+@pytest.mark.parametrize("name", env_names())
+def test_environment_steps(name):
+    env = make_env(name, renderer="tiny", count=(2, 2), **SMALL.get(name, {}))
+    try:
+        seen, info = env.reset(seed=1)
+        assert env.observation_space.contains(seen), {k: (v.shape, v.dtype) for k, v in seen.items()}
+        assert info["target_id"] is not None
+        env.action_space.seed(0)
+        seen, reward, ended, truncated, info = env.step(env.action_space.sample())
+        assert env.observation_space.contains(seen)
+        assert isinstance(reward, float)
+        wanted = {"grasped_id", "target_id", "success", "gripper_height", "gripper_closed", "n_contacts", "stop_reason"}
+        assert wanted <= set(info)
+        if env.settings.one_grasp:
+            assert ended
+        elif not ended:
+            assert not truncated
+    finally:
+        env.close()
+
+
+def test_sizes_and_start_of_the_papers():
+    env = make_env("qt_opt", renderer="tiny", count=(1, 1))
+    seen, _ = env.reset(seed=0)
+    assert seen["rgb"].shape == (472, 472, 3)
+    assert env.config.cameras["shoulder_camera"].width == 640
+    env.close()
+    env = make_env("action_view", renderer="tiny", count=(1, 1))
+    env.reset(seed=0, options={"scene": "single"})
+    camera = env.cell.observe().frames["wrist_camera"].T_base_camera
+    middle = 0.5 * (np.array(env.config.limits.workspace.min_m) + np.array(env.config.limits.workspace.max_m))
+    middle[2] = env.config.support_z_m + 0.02
+    assert np.linalg.norm(camera[:3, 3] - middle) == pytest.approx(0.5, abs=0.005)
+    assert env.settings.max_steps == 40
+    env.close()
+
+
+class Counter:
+    """A small thing to run in workers."""
+
+    def __init__(self, index):
+        self.index = index
+        self.count = 0
+
+    def add(self, number):
+        self.count += number
+        return self.index, self.count
+
+    def fail(self):
+        raise ValueError("on purpose")
+
+    def die(self):
+        os._exit(3)
+
+
+def test_parallel_workers_report_and_are_replaced():
+    with ParallelCells(2, Counter, context="spawn") as cells:
+        assert cells.map("add", [(1,), (2,)]) == [(0, 1), (1, 2)]
+        with pytest.raises(WorkerError, match="on purpose"):
+            cells.call(0, "fail")
+        assert cells.call(0, "add", 1) == (0, 2)
+        with pytest.raises(WorkerLost, match="exit code 3"):
+            cells.call(1, "die")
+        assert cells.replaced == 1
+        # Fresh, and the other one kept what it had.
+        assert cells.map("add", [(1,), (1,)]) == [(0, 3), (1, 1)]

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grasp_core.cell import SceneError
+from grasp_core.geometry import difference
+from grasp_sim.scenes import build_scene, load_scene, scene_names
+from grasp_sim.scenes.build import in_scene
+from grasp_sim.scenes.cases import CaseObject, T_base_case, read_case, write_case
+from grasp_sim.scenes.events import Hooks, SheetPull
+
+CASES = Path(__file__).resolve().parents[4] / "shared" / "data" / "push_grasp_cases"
+
+
+def build(cell, name, seed=0, **changes):
+    cell.world.reset(seed)
+    scene = load_scene(name).with_values(**changes) if changes else load_scene(name)
+    return build_scene(cell.world, scene, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("name", [n for n in scene_names() if n not in ("blocks_30", "clutter")])
+def test_settles_with_the_right_count(ur5, name):
+    report = build(ur5, name)
+    scene = load_scene(name)
+    assert report.settled
+    low, high = scene.count
+    assert low <= report.count + len(report.lost) <= high
+    assert all(in_scene(ur5.world, thing) for thing in ur5.world.present())
+
+
+def test_counts_are_uniform(ur5):
+    scene = load_scene("single").with_values(kind="rows", objects="packed", count=(2, 5), settle_s=0.05)
+    counts = Counter()
+    for seed in range(60):
+        ur5.world.reset(seed)
+        counts[build_scene(ur5.world, scene, np.random.default_rng(seed)).count] += 1
+    assert set(counts) == {2, 3, 4, 5}
+    assert min(counts.values()) >= 5
+
+
+def test_unknown_scene_lists_the_known():
+    with pytest.raises(SceneError, match="tilted_bin"):
+        load_scene("nowhere")
+
+
+def test_bin_leans_and_rises_within_its_ranges(ur5):
+    tilts, lows = [], []
+    for seed in range(8):
+        build(ur5, "tilted_bin", seed, count=(1, 1))
+        body = ur5.world.extra_bodies["container"]
+        _, quaternion = ur5.world.api.getBasePositionAndOrientation(body)
+        up = np.array(ur5.world.api.getMatrixFromQuaternion(quaternion)).reshape(3, 3)[2, 2]
+        tilts.append(np.degrees(np.arccos(min(1.0, up))))
+        lows.append(ur5.world.api.getAABB(body)[0][2] - ur5.world.config.support_z_m)
+    assert 0.0 <= min(tilts)
+    assert max(tilts) <= 30.0
+    assert max(tilts) - min(tilts) > 10.0
+    assert -0.01 < min(lows)
+    assert max(lows) < 0.15
+
+
+def test_sheet_shifts_the_pile_once(ur5):
+    build(ur5, "moving_sheet", 2, count=(2, 2), region_share=0.15)
+    world = ur5.world
+    pull = next(event for event in world.events if isinstance(event, SheetPull))
+    # What landed on the cloth and not beside it.
+    riders = [t for t in world.present() if world.api.getContactPoints(t.body, pull.body)]
+    assert riders
+    before = {t.id: world.pose_of(t) for t in riders}
+    world.step(240)
+    assert all(difference(before[t.id], world.pose_of(t))[0] < 0.01 for t in riders)
+    pull.arm(world)
+    world.step(240 * 3)
+    distance, turn = pull.motion()
+    assert distance > 0.1
+    assert turn > np.radians(25.0)
+    moved = [difference(before[t.id], world.pose_of(t)) for t in riders]
+    assert max(shift for shift, _ in moved) > 0.06
+    assert max(angle for _, angle in moved) > np.radians(20.0)
+    after = {t.id: world.pose_of(t) for t in riders}
+    pull.arm(world)
+    world.step(480)
+    assert all(difference(after[t.id], world.pose_of(t))[0] < 0.01 for t in riders)
+
+
+def test_hung_objects_stay_until_pulled(ur5):
+    build(ur5, "wall", 0)
+    world = ur5.world
+    hooks = next(event for event in world.events if isinstance(event, Hooks))
+    count = hooks.hanging()
+    world.step(480)
+    assert hooks.hanging() == count
+    thing = world.present()[0]
+    height = world.pose_of(thing)[2, 3]
+    for _ in range(120):
+        position, _ = world.api.getBasePositionAndOrientation(thing.body)
+        world.api.applyExternalForce(thing.body, -1, [-30, 0, 0], position, world.api.WORLD_FRAME)
+        world.step()
+    assert hooks.hanging() == count - 1
+    world.step(240)
+    assert world.pose_of(thing)[2, 3] < height - 0.05
+
+
+def test_case_file_round_trip(tmp_path):
+    T = np.eye(4)
+    T[:3, 3] = (-0.5, 0.1, 0.02)
+    parked = np.eye(4)
+    parked[:3, 3] = (-0.9, 0.1, 0.02)
+    path = tmp_path / "case.txt"
+    write_case(path, [CaseObject("cube.obj", (1, 0, 0, 1), T), CaseObject("cube.obj", (1, 0, 0, 1), parked)])
+    (entry,) = read_case(path)
+    assert np.allclose(entry.T_case_object, T, atol=1e-5)
+    path.write_text("cube.obj 1 2 3\n")
+    with pytest.raises(SceneError, match="case.txt:1"):
+        read_case(path)
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="../shared/data/push_grasp_cases is not there")
+@pytest.mark.parametrize("number", ["00", "02", "04", "06", "08"])
+def test_published_cases_rest_on_the_table(ur5, number):
+    path = CASES / f"test-10-obj-{number}.txt"
+    report = build(ur5, "rows", kind="case", case=str(path), settle_s=2.0, count=(1, 10))
+    entries = read_case(path)
+    assert 3 <= len(entries) <= 6
+    assert report.count == len(entries)
+    base = T_base_case(ur5.config.limits.workspace, ur5.config.support_z_m)
+    for thing, entry in zip(ur5.world.present(), entries, strict=True):
+        # Nothing jumps, sinks or tips: the arrangement is at rest as the file says.
+        shift, turn = difference(base @ entry.T_case_object, ur5.world.pose_of(thing))
+        assert shift < 0.012
+        assert turn < 0.2
