@@ -41,7 +41,9 @@ class Attempts:
     """A cell that tries planar grasps at objects, as a collector does."""
 
     def __init__(self, index: int, motion: str, objects: int) -> None:
-        self.cell = SimCell("ur5", motion=motion, renderer="tiny", cameras=(), count=(objects, objects), speed_scale=0.8)
+        self.cell = SimCell(
+            "ur5", motion=motion, renderer="tiny", cameras=(), count=(objects, objects), speed_scale=0.8
+        )
         self.objects = objects
         self.rng = np.random.default_rng(index)
         self.seed = 1000 * index
@@ -167,7 +169,8 @@ def main(args: Arguments) -> None:
     if args.json is not None:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(
-            json.dumps({"cores": os.cpu_count(), "rows": [asdict(row) for row in rows]}, indent=1) + "\n", encoding="utf-8"
+            json.dumps({"cores": os.cpu_count(), "rows": [asdict(row) for row in rows]}, indent=1) + "\n",
+            encoding="utf-8",
         )
 
 

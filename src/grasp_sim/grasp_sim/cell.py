@@ -125,9 +125,7 @@ class SimCell:
         self.rng = np.random.default_rng((seed, 1))
         self.world.reset(seed)
         options = self.options
-        self.report = build_scene(
-            self.world, description, self.rng, options.objects, options.split, options.count
-        )
+        self.report = build_scene(self.world, description, self.rng, options.objects, options.split, options.count)
         present = self.world.present()
         self.target_id = present[int(self.rng.integers(len(present)))].id
         self._step = 0
@@ -162,9 +160,7 @@ class SimCell:
         success = result.success
         if self.config.skills.success == "simulator" and isinstance(action, Grasp) and success is not None:
             success = info["success"]
-        return Outcome(
-            action, result.commanded, success, result.reason, self.observe(), message, interventions, info
-        )
+        return Outcome(action, result.commanded, success, result.reason, self.observe(), message, interventions, info)
 
     def look_from(self, camera: str, target: Array, distance_m: float, seed: int) -> Observation:
         """Put the arm, without physics, where its camera looks at ``target`` [3] from ``distance_m`` away.

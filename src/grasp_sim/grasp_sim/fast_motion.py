@@ -73,9 +73,7 @@ class FastMotion:
         self._jump(names, sampler, begin)
         rest = times[k - 1 :] - begin
         samples = [sampler.at(begin + float(t)) for t in rest]
-        return JointTrajectory(
-            names, rest, np.stack([q for q, _ in samples]), np.stack([v for _, v in samples])
-        )
+        return JointTrajectory(names, rest, np.stack([q for q, _ in samples]), np.stack([v for _, v in samples]))
 
     def set_gripper(self, gripper: str, width_m: float) -> bool:
         """Put a gripper to an opening at once if nothing is near; returns whether it was done."""
@@ -134,7 +132,9 @@ class FastMotion:
         back = 0.0
         for link in drive.finger_links:
             low, high = map(np.array, world.api.getAABB(world.robot.body, link))
-            corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+            corners = np.array(
+                [[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])]
+            )
             local = (corners - T_base_tcp[:3, 3]) @ T_base_tcp[:3, :3]
             out = max(out, float(np.abs(local[:, :2]).max()), float(local[:, 2].max()))
             back = max(back, float(-local[:, 2].min()))

@@ -204,7 +204,10 @@ class FingerDrive:
         self._roots = [self._joint_of(next(n for n in branch if not self._is_passive(n))) for branch in branches]
         roots = {root.name for root in self._roots}
         branch_of = {
-            name: root for branch, root in zip(branches, self._roots, strict=True) for name in branch if name not in roots
+            name: root
+            for branch, root in zip(branches, self._roots, strict=True)
+            for name in branch
+            if name not in roots
         }
         self._followers = [
             (self._joint_of(name), branch_of.get(name))

@@ -49,9 +49,7 @@ class CellKinematics:
     def states(self, arm: str) -> dict[str, dict[str, float]]:
         """Named states of an arm's group, joints by name."""
         group = self.model.group(self.config.arms[arm].group)
-        return {
-            name: dict(zip(group.joints, values.tolist(), strict=True)) for name, values in group.states.items()
-        }
+        return {name: dict(zip(group.joints, values.tolist(), strict=True)) for name, values in group.states.items()}
 
     def limits(self) -> dict[str, JointLimit]:
         """Limits of every joint that a trajectory may move."""

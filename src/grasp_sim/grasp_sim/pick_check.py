@@ -137,7 +137,9 @@ def candidate_grasps(
             continue
         opening = min(gripper.stroke_m[1], width + OPENING_MARGIN_M)
         if style == "side":
-            grasps.append(Grasp(_side_grasp(centre, closing, width, config, gripper), width_m=opening, approach_m=APPROACH_M))
+            grasps.append(
+                Grasp(_side_grasp(centre, closing, width, config, gripper), width_m=opening, approach_m=APPROACH_M)
+            )
             continue
         for turn in ROUND_TURNS if target.round else (0.0, np.pi):
             T = _top_grasp(centre, height, yaw + turn, width, config, gripper)

@@ -184,7 +184,9 @@ class TrajectoryController:
         )
 
 
-def split_trajectory(trajectory: JointTrajectory, controllers: Mapping[str, tuple[str, ...]]) -> dict[str, JointTrajectory]:
+def split_trajectory(
+    trajectory: JointTrajectory, controllers: Mapping[str, tuple[str, ...]]
+) -> dict[str, JointTrajectory]:
     """The part of a trajectory for each controller that has joints in it, in the controller's joints.
 
     Raises:

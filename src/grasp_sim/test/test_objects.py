@@ -17,7 +17,10 @@ def folder(tmp_path, monkeypatch):
     trimesh.creation.icosphere(radius=0.03).export(models / "ball.stl")
     # Two boxes at a right angle: not convex.
     angle = trimesh.util.concatenate(
-        [trimesh.creation.box((0.1, 0.02, 0.02)), trimesh.creation.box((0.02, 0.1, 0.02)).apply_translation((0.06, 0.04, 0))]
+        [
+            trimesh.creation.box((0.1, 0.02, 0.02)),
+            trimesh.creation.box((0.02, 0.1, 0.02)).apply_translation((0.06, 0.04, 0)),
+        ]
     )
     angle.export(models / "angle.ply")
     return models
@@ -36,7 +39,7 @@ def test_nine_blocks():
     rng = np.random.default_rng(0)
     for name in blocks.names:
         model = blocks.model(name, rng)
-        assert 0.015 < min(model.extents_m)
+        assert min(model.extents_m) > 0.015
         assert max(model.extents_m) < 0.1
         assert 0.01 < model.mass_kg < 0.2
 

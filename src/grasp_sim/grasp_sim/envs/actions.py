@@ -77,7 +77,13 @@ class StepCodec:
         yaw = float(np.arctan2(v[3], v[4])) if abs(v[3]) + abs(v[4]) > 1e-6 else 0.0
         T = transform(v[:3], Rotation.from_euler("z", float(np.clip(yaw, -STEP_RAD, STEP_RAD))))
         if self.kind == "tool_step":
-            motion = GripperMotion.CLOSE if v[5] > max(0.5, v[6]) else GripperMotion.OPEN if v[6] > 0.5 else GripperMotion.KEEP
+            motion = (
+                GripperMotion.CLOSE
+                if v[5] > max(0.5, v[6])
+                else GripperMotion.OPEN
+                if v[6] > 0.5
+                else GripperMotion.KEEP
+            )
             return Step(T, motion, terminate=bool(v[7] > 0.5), frame="base")
         if v[5] > 0.5:
             open_now = observation.arm().gripper.width_m > self.closed_below_m

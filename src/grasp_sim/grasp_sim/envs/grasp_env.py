@@ -64,9 +64,7 @@ class GraspEnv(gymnasium.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
             self._observation = self._look_from_afar(scene_seed)
         return self._seen(self._observation), {"target_id": getattr(self.cell, "target_id", None)}
 
-    def step(
-        self, action: NDArray[np.float32]
-    ) -> tuple[dict[str, NDArray[Any]], float, bool, bool, dict[str, Any]]:
+    def step(self, action: NDArray[np.float32]) -> tuple[dict[str, NDArray[Any]], float, bool, bool, dict[str, Any]]:
         """One action; see the class for what comes back.
 
         Raises:

@@ -50,7 +50,11 @@ class EnvSettings(Config):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.crop is not None and self.image is not None and any(c > s for c, s in zip(self.crop, self.image, strict=True)):
+        if (
+            self.crop is not None
+            and self.image is not None
+            and any(c > s for c, s in zip(self.crop, self.image, strict=True))
+        ):
             raise ValueError(f"crop {self.crop} is larger than image {self.image}")
         return self
 

@@ -24,7 +24,7 @@ SUFFIXES = (".obj", ".stl", ".ply")
 # A mesh whose convex hull has at most this share more volume is taken as convex.
 CONVEX_EXCESS = 0.03
 # Part of the cache key: raise it when what is cached changes.
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def read_mesh(path: Path) -> trimesh.Trimesh:
     """
     try:
         mesh = trimesh.load(path, force="mesh", process=True)
-    except Exception as error:  # noqa: BLE001 - the readers behind trimesh raise whatever they like on broken bytes
+    except Exception as error:
         raise BrokenModelError(f"{path}: cannot be read as a mesh ({type(error).__name__}: {error})") from error
     if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0:
         raise BrokenModelError(f"{path}: holds no triangles")
@@ -78,6 +78,8 @@ def read_mesh(path: Path) -> trimesh.Trimesh:
 def mass_properties(parts: list[trimesh.Trimesh]) -> tuple[float, Array, Array]:
     """Volume, centre of mass [3] and inertia per mass [3] (diagonal, about the centre) of convex parts together."""
     hulls = [part if part.is_volume else part.convex_hull for part in parts]
+    # Slivers between parts enclose nothing.
+    hulls = [hull for hull in hulls if abs(hull.volume) > 0.0]
     volumes = np.array([abs(hull.volume) for hull in hulls])
     centres = np.array([hull.center_mass for hull in hulls])
     volume = float(volumes.sum())
@@ -139,13 +141,10 @@ def _decompose(mesh: trimesh.Trimesh) -> list[trimesh.Trimesh]:
     coacd.set_log_level("error")
     parts = coacd.run_coacd(
         coacd.Mesh(mesh.vertices, mesh.faces),
-        threshold=0.06,
+        threshold=0.04,
         max_convex_hull=16,
         preprocess_mode="auto",
-        preprocess_resolution=30,
-        resolution=1000,
-        mcts_nodes=10,
-        mcts_iterations=60,
+        preprocess_resolution=50,
         decimate=True,
         max_ch_vertex=64,
         seed=0,

@@ -124,7 +124,9 @@ def _stayed(world: World, scene: SceneConfig, thing: SimObject) -> bool:
 def _in_its_container(world: World, thing: SimObject, container: Container) -> bool:
     position, quaternion = world.api.getBasePositionAndOrientation(world.extra_bodies["container"])
     point = apply(invert(transform(position, quaternion)), world.pose_of(thing)[:3, 3])
-    return bool(abs(point[0]) <= 0.5 * container.length_m and abs(point[1]) <= 0.5 * container.width_m and point[2] > 0.0)
+    return bool(
+        abs(point[0]) <= 0.5 * container.length_m and abs(point[1]) <= 0.5 * container.width_m and point[2] > 0.0
+    )
 
 
 def settle(world: World, scene: SceneConfig) -> bool:
