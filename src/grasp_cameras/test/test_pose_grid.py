@@ -64,7 +64,7 @@ class Flyer:
 
 
 class Looker:
-    """A camera that renders the board with noise of sensor and robot; every other picture is stale and shows the place before."""
+    """Renders the board with noise of sensor and robot; every other picture is stale and shows the place before."""
 
     name = "camera"
 
