@@ -59,8 +59,8 @@ def imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
 
 
 def may_use_ros(path: Path) -> bool:
-    """ROS belongs in nodes, in one conversion module per package and in the ROS cell."""
-    return path.name.endswith("_node.py") or path.name in ("ros_conversions.py", "ros_cell.py")
+    """ROS belongs in nodes and in modules whose name says so."""
+    return path.name.endswith("_node.py") or path.name.startswith("ros_")
 
 
 def check_package_file(path: Path, package: str, tree: ast.AST) -> Iterator[str]:
@@ -68,7 +68,7 @@ def check_package_file(path: Path, package: str, tree: ast.AST) -> Iterator[str]
     for module, line in imports(tree):
         where = f"{path.relative_to(ROOT)}:{line}"
         if (module in ROS_MODULES or module.endswith("_msgs")) and not may_use_ros(path):
-            yield f"{where}: imports {module}; ROS belongs in *_node.py, ros_conversions.py or ros_cell.py"
+            yield f"{where}: imports {module}; ROS belongs in *_node.py and ros_*.py"
         if module in CONFINED and package not in CONFINED[module]:
             yield f"{where}: imports {module}, which belongs in {', '.join(sorted(CONFINED[module]))}"
         if module in MAY_IMPORT and module != package and module not in MAY_IMPORT.get(package, set()):

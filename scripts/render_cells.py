@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Renders a picture of every cell for the documentation: ``python scripts/render_cells.py`` writes docs/cells/<cell>.png."""
+"""Renders a picture of every cell for its page: ``python scripts/render_cells.py`` writes docs/cells/<cell>.png."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def make_planner(
     _log.info("%s: %s", config.name, reason)
     if backend == "moveit":
         # Here, since it brings ROS with it.
-        from .moveit_planner import MoveitPlanner
+        from .ros_moveit_planner import MoveitPlanner
 
         return MoveitPlanner.from_config(config, settings)
     chosen = model or CellModel.from_config(config)

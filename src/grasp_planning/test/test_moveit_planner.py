@@ -29,7 +29,7 @@ from grasp_core.ports import JointState
 from grasp_core.resources import find
 from grasp_planning import factory
 from grasp_planning.factory import PlannerUnavailableError, choose_backend, make_planner
-from grasp_planning.moveit_planner import MoveitPlanner
+from grasp_planning.ros_moveit_planner import MoveitPlanner
 
 OPTIONS = PlanOptions(speed_scale=0.5, timeout_s=3.0)
 

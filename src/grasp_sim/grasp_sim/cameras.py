@@ -35,7 +35,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Picture:
-    """A rendered picture: ``rgb`` uint8 [H, W, 3], ``depth_m`` float32 [H, W], ``bodies`` int32 [H, W] (-1: nothing)."""
+    """A picture: ``rgb`` uint8 [H, W, 3], ``depth_m`` float32 [H, W], ``bodies`` int32 [H, W] (-1: nothing)."""
 
     rgb: NDArray[np.uint8]
     depth_m: NDArray[np.float32]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from grasp_core import resources
 from grasp_core.actions import Action, Grasp, Push
@@ -51,10 +52,10 @@ class SimOptions(Config):
     """``egl``, ``tiny``, or ``auto``."""
     cameras: tuple[str, ...] | None = None
     """Cameras that observations carry; none for all of the cell's."""
-    sizes: dict[str, tuple[int, int]] = {}
+    sizes: dict[str, tuple[int, int]] = Field(default_factory=dict)
     """Other image sizes (width, height) by camera, same field of view."""
     after_grasp: Literal["remove", "drop", "keep"] = "remove"
-    """What becomes of a held object after a ``Grasp``: taken out of the scene, brought to the drop place, kept in hand."""
+    """What becomes of a held object after a ``Grasp``: taken out, brought to the drop place, or kept in hand."""
     return_to_ready: bool = True
     """Go back to the ready state after a ``Grasp`` or a ``Push``, out of the cameras' view."""
     objects: str | None = None
@@ -290,7 +291,7 @@ class SimCell:
     def _tidy_up(self, action: Grasp | Push, result: SkillResult, info: dict[str, Any]) -> str:
         """Bring the arm out of the way and the held object where it shall go; returns what went wrong, if anything."""
         options = self.options
-        name, settings = self.config.arm(action.arm)
+        name, _settings = self.config.arm(action.arm)
         hand = self.ports.arms[name]
         problem = ""
         if isinstance(action, Grasp):

@@ -58,20 +58,20 @@ class FastMotion:
         times = np.unique(np.append(np.arange(0.0, sampler.duration_s, SAMPLE_S), sampler.duration_s))
         obstacles = self._obstacles()
         joints = world.robot.positions()
-        for k, t in enumerate(times):
+        free = 0
+        for t in times:
             joints.update(zip(names, sampler.at(float(t))[0].tolist(), strict=True))
             if self._near(arm, joints, obstacles):
                 break
-        else:
-            k = len(times)
-        if k == len(times):
+            free += 1
+        if free == len(times):
             self._jump(names, sampler, sampler.duration_s)
             return None
-        if k <= 1:
+        if free <= 1:
             return trajectory
-        begin = float(times[k - 1])
+        begin = float(times[free - 1])
         self._jump(names, sampler, begin)
-        rest = times[k - 1 :] - begin
+        rest = times[free - 1 :] - begin
         samples = [sampler.at(begin + float(t)) for t in rest]
         return JointTrajectory(names, rest, np.stack([q for q, _ in samples]), np.stack([v for _, v in samples]))
 

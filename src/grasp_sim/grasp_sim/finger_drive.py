@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two-finger grippers whose joints one motor moves together: RG2's linkage, prismatic pairs, the HSR's hand.
 
-How the coupling is simulated: the joints that carry a finger on the palm ("roots") each get a motor whose torque is what
-the commanded pad force asks for at this opening, and a gear constraint keeps them together as the one real motor
+How the coupling is simulated: the joints that carry a finger on the palm ("roots") each get a motor whose torque is
+what the commanded pad force asks for at this opening, and a gear constraint keeps them together as the one real motor
 does. Joints further out follow their root stiffly, as the bars of a parallelogram make them. Position motors alone, or
 gears alone, do not squeeze reliably in a sequential-impulse solver; the motors' torque limit is the grip force here.
 """
@@ -23,8 +23,8 @@ from grasp_sim.engine import Engine
 from grasp_sim.gripper_drive import StallClock, StallSettings
 from grasp_sim.robot import Robot
 
-# Inertia (kg m2) or mass (kg) of motor and gear as felt at a finger joint. Real geared fingers have some; without it the
-# solver cannot transmit the grip force through links of 50 g.
+# Inertia (kg m2) or mass (kg) of motor and gear as felt at a finger joint. Real geared fingers have some; without it
+# the solver cannot transmit the grip force through links of 50 g.
 REFLECTED_INERTIA = 1e-3
 REFLECTED_MASS = 0.25
 # Torque (Nm) or force (N) with which coupled joints follow.

@@ -121,7 +121,7 @@ class Summary:
 def candidate_grasps(
     target: Target, config: CellConfig, gripper: GripperSpec, style: Literal["top", "side"]
 ) -> list[Grasp]:
-    """Scripted grasps of an upright primitive, best first: across its shorter horizontal edge, then the other way round."""
+    """Scripted grasps of an upright primitive, best first: across its shorter horizontal edge, then the other way."""
     R = target.T_base_object[:3, :3]
     # The object's axis that stands most upright, and the two others.
     up = int(np.abs(R[2]).argmax())

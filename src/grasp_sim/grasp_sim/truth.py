@@ -15,7 +15,7 @@ LEAST_FORCE_N = 0.02
 
 @dataclass(frozen=True)
 class Held:
-    """What a hand holds: the object, how many contact points the hand has with it, the mean normal force a finger (N)."""
+    """What a hand holds: the object, the number of contact points with it, the mean normal force a finger (N)."""
 
     thing: SimObject
     contacts: int

@@ -290,7 +290,7 @@ class World:
     def _hold_the_rest(self) -> None:
         # Joints of no arm and no gripper (a head) stand still; those coupled to another (a telescope) follow it.
         taken = {joint for controller in self.controllers.values() for joint in controller.joints}
-        for name, gripper in self.config.grippers.items():
+        for name in self.config.grippers:
             taken |= set(self.drives[name].joints_at(self.drives[name].limits.max_width_m))
         coupled = self._couplings
         rest = tuple(name for name in self.robot.joint_names if name not in taken and name not in coupled)

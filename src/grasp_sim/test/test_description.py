@@ -10,12 +10,14 @@ URDF = """
   <link name="world"/>
   <link name="table"><collision><geometry><box size="1 1 0.1"/></geometry></collision></link>
   <joint name="t" type="fixed"><parent link="world"/><child link="table"/><origin xyz="0 0 -0.05"/></joint>
-  <link name="arm"><inertial><mass value="2"/><inertia ixx="0.1" iyy="0.1" izz="0.1" ixy="0" ixz="0" iyz="0"/></inertial></link>
+  <link name="arm"><inertial><mass value="2"/>
+    <inertia ixx="0.1" iyy="0.1" izz="0.1" ixy="0" ixz="0" iyz="0"/></inertial></link>
   <joint name="j" type="revolute"><parent link="world"/><child link="arm"/><origin xyz="0 0 1"/><axis xyz="0 0 1"/>
     <limit lower="-1" upper="2" velocity="3" effort="4"/></joint>
   <link name="tool"><inertial><mass value="1"/><inertia ixx="0" iyy="0" izz="0" ixy="0" ixz="0" iyz="0"/></inertial>
     <collision><geometry><sphere radius="0.1"/></geometry></collision></link>
-  <joint name="w" type="fixed"><parent link="arm"/><child link="tool"/><origin xyz="0.3 0 0" rpy="0 0 1.5707963"/></joint>
+  <joint name="w" type="fixed"><parent link="arm"/><child link="tool"/>
+    <origin xyz="0.3 0 0" rpy="0 0 1.5707963"/></joint>
   <link name="tip"/>
   <joint name="f" type="fixed"><parent link="tool"/><child link="tip"/><origin xyz="0.1 0 0"/></joint>
 </robot>"""

@@ -45,10 +45,9 @@ def between_fingers(world, width_m, mass_kg=0.1, friction=None, ahead_m=0.0):
     drive = drive_of(world)
     tcp = next(iter(world.config.arms.values())).tcp_frame
     offset = drive.spec.pad_offset_m(width_m) + ahead_m
-    thing = world.add(
+    return world.add(
         block((width_m, 0.04, 0.04), mass_kg, friction), world.robot.T_base(tcp) @ transform((0, 0, offset))
     )
-    return thing
 
 
 def close(world, force_n, limit_s=4.0):

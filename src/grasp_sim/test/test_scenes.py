@@ -114,7 +114,7 @@ def test_case_file_round_trip(tmp_path):
     (entry,) = read_case(path)
     assert np.allclose(entry.T_case_object, T, atol=1e-5)
     path.write_text("cube.obj 1 2 3\n")
-    with pytest.raises(SceneError, match="case.txt:1"):
+    with pytest.raises(SceneError, match=r"case\.txt:1"):
         read_case(path)
 
 

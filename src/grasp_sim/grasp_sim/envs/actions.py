@@ -166,7 +166,7 @@ class HandCodec:
         # The tool's origin lies beyond the palm; the palm stays back from the surface.
         ahead = max(0.0, spec.tcp_height_m - PALM_HEIGHT_M - PALM_BACK_M)
         T = transform(box.clamp(point + ahead * z), np.stack([x, np.cross(z, x), z], axis=1))
-        motors = [name for name in spec.active]
+        motors = list(spec.active)
         spread = [name for name in motors if name not in spec.breakaway["pairs"]]
         fingers = [name for name in motors if name in spec.breakaway["pairs"]]
         prefix = self.config.grippers[self.config.arm()[1].gripper].prefix

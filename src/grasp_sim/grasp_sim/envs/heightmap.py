@@ -16,7 +16,7 @@ LEAST_CHANGE_M, MOST_CHANGE_M, CHANGED_CELLS = 0.01, 0.30, 300
 
 
 def heightmap(frame: CameraFrame, box: BoxRegion, support_z_m: float, cell_m: float = CELL_M) -> NDArray[np.float32]:
-    """Height above the support, float32 [rows, columns] of ``cell_m``; rows along y, columns along x; 0 where unseen."""
+    """Height above the support, float32 [rows, columns] of ``cell_m``; rows along y, columns along x; 0: unseen."""
     points = frame.points_base().reshape(-1, 3)
     points = points[np.isfinite(points).all(axis=1)]
     low, high = np.array(box.min_m[:2]), np.array(box.max_m[:2])

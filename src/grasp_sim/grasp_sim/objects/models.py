@@ -21,7 +21,7 @@ class BrokenModelError(ValueError):
 
 @dataclass(frozen=True)
 class Primitive:
-    """``box`` (edges x, y, z), ``cylinder`` (diameter, diameter, height along z) or ``sphere`` (diameter thrice), metres."""
+    """``box`` (edges x, y, z), ``cylinder`` (diameter twice, height along z) or ``sphere`` (diameter thrice), metres."""
 
     shape: str
     size_m: Point
@@ -82,7 +82,8 @@ class ObjectModel:
             rgba = " ".join(f"{v:.4g}" for v in self.colour)
             material = f'<material name="colour"><color rgba="{rgba}"/></material>'
         return (
-            f'<robot name="object"><link name="object"><inertial><origin xyz="{com}"/><mass value="{self.mass_kg:.9g}"/>'
+            f'<robot name="object"><link name="object"><inertial><origin xyz="{com}"/>'
+            f'<mass value="{self.mass_kg:.9g}"/>'
             f'<inertia ixx="{ixx:.9g}" iyy="{iyy:.9g}" izz="{izz:.9g}" ixy="0" ixz="0" iyz="0"/></inertial>'
             f"<visual>{visual}{material}</visual>"
             + "".join(f"<collision>{collision}</collision>" for collision in collisions)

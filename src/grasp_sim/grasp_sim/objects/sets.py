@@ -28,7 +28,7 @@ class ObjectSetConfig(Config):
     """What a file in ``config/objects`` may say."""
 
     kind: Literal["random_urdfs", "blocks", "primitives", "folder", "mixed"]
-    """1000 procedural objects of pybullet_data; our toy blocks; boxes, cylinders and spheres; a user's folder; others."""
+    """1000 procedural objects of pybullet_data; our toy blocks; boxes, cylinders, spheres; a user's folder; others."""
     path: str | None = None
     """Folder of models, for kind folder; ``~`` and environment variables are expanded."""
     members: tuple[str, ...] = ()
@@ -173,7 +173,8 @@ class ObjectSet:
         extents = raw * scale
         if float(extents.min()) < config.min_side_m:
             raise BrokenModelError(
-                f"{name}: its shortest edge is {1000 * extents.min():.1f} mm, less than {1000 * config.min_side_m:.1f} mm"
+                f"{name}: its shortest edge is {1000 * extents.min():.1f} mm, "
+                f"less than {1000 * config.min_side_m:.1f} mm"
             )
         mass = float(np.clip(data.volume * scale**3 * rng.uniform(*config.density_kg_m3), *config.mass_kg))
         centre = 0.5 * (data.low + data.high) * scale

@@ -167,10 +167,10 @@ def _top_at(world: World, point: Array, radius: float) -> float:
     tops = [world.config.support_z_m]
     for thing in world.present():
         low, high = world.api.getAABB(thing.body)
-        if np.all(np.array(low[:2]) < point[:2] + radius) and np.all(np.array(high[:2]) > point[:2] - radius):
-            # What waits far above to be dropped is not in the scene yet.
-            if high[2] < world.config.support_z_m + 1.5:
-                tops.append(high[2])
+        near = np.all(np.array(low[:2]) < point[:2] + radius) and np.all(np.array(high[:2]) > point[:2] - radius)
+        # What waits far above to be dropped is not in the scene yet.
+        if near and high[2] < world.config.support_z_m + 1.5:
+            tops.append(high[2])
     return float(max(tops))
 
 
