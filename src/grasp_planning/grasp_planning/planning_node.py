@@ -39,7 +39,11 @@ class PlanningNode(Node):
         seed = self._parameter(
             "seed", 1, "seed of every request", IntegerRange(from_value=1, to_value=2**31 - 1, step=1)
         )
+        speed_scale = self._parameter("speed_scale", 0.0, "share of the joint limits to use; 0: as the cell says")
         self.config = CellConfig.from_yaml(find("config", f"cells/{cell}.yaml"))
+        if speed_scale:
+            skills = self.config.skills.with_values(speed_scale=speed_scale)
+            self.config = self.config.model_copy(update={"skills": skills})
         self.get_logger().info(f"{cell}: {choose_backend(wanted).reason}")
         self.planner = make_planner(wanted, self.config, PlanSettings(seed=seed))
         self._states = JointStates(self.config.limits.max_state_age_s, lambda: self.get_clock().now().nanoseconds)
@@ -137,9 +141,7 @@ def main(args: list[str] | None = None) -> None:
     except (ConfigError, ResourceError, PlannerUnavailableError, ValueError) as error:
         raise SystemExit(f"planning_node: {error}") from error
     except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        rclpy.try_shutdown()
+        pass  # the context is shut down by rclpy's own signal handler
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def description_name(config: CellConfig) -> str:
 
 
 def make_planner(name: PlannerName, kinematics: CellKinematics) -> MotionPlanner:
-    """A planner for skills, on the same model: ``line`` goes straight and avoids only the robot itself; ``ompl`` searches.
+    """A planner for skills, on the same model: ``line`` goes straight and avoids only the robot, ``ompl`` searches.
 
     Raises:
         ValueError: no such planner.

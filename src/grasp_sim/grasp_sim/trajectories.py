@@ -32,6 +32,10 @@ class Tolerances(Config):
     """Greatest speed that counts as at rest at the goal."""
 
 
+# A cancelled motion comes to rest within this time.
+BRAKE_S = 0.15
+
+
 class Sampler:
     """A trajectory as a function of time: cubic where velocities are given, else linear."""
 
@@ -64,8 +68,13 @@ class Sampler:
 
 @dataclass
 class _Goal:
+    """What is followed; tolerances [n] in rad or m, infinite where there is none."""
+
     sampler: Sampler
     started_s: float
+    path: Array
+    goal: Array
+    goal_time_s: float
 
 
 class TrajectoryController:
@@ -92,6 +101,7 @@ class TrajectoryController:
         self._share = np.array([tolerances.prismatic_share if j.kind == "prismatic" else 1.0 for j in known])
         self._hold, _ = robot.state_of(joints)
         self._goal: _Goal | None = None
+        self._brake: tuple[Sampler, float] | None = None
         self.status: MotionStatus | None = None
         self.message = ""
 
@@ -100,8 +110,19 @@ class TrajectoryController:
         """Whether a trajectory is being followed."""
         return self._goal is not None
 
-    def start(self, trajectory: JointTrajectory) -> None:
+    def start(
+        self,
+        trajectory: JointTrajectory,
+        path: Array | None = None,
+        goal: Array | None = None,
+        goal_time_s: float | None = None,
+    ) -> None:
         """Follow a trajectory from now on, in place of what was followed before (which counts as cancelled).
+
+        Args:
+            trajectory: of all of this controller's joints.
+            path, goal: tolerances [n] in rad or m in place of the controller's: 0 keeps its own, negative means none.
+            goal_time_s: how late the goal may be reached, in place of the controller's.
 
         Raises:
             ValueError: its joints are not this controller's.
@@ -114,62 +135,101 @@ class TrajectoryController:
         velocities = None if trajectory.velocities is None else trajectory.velocities[:, order]
         reordered = JointTrajectory(self.joints, trajectory.times_s, trajectory.positions[:, order], velocities)
         start, _ = self._robot.state_of(self.joints)
-        self._goal = _Goal(Sampler(reordered, start), self._engine.time_s)
+        limits = self.tolerances
+        self._goal = _Goal(
+            Sampler(reordered, start),
+            self._engine.time_s,
+            _tolerance(path, limits.path_rad * self._share),
+            _tolerance(goal, limits.goal_rad * self._share),
+            limits.goal_time_s if goal_time_s is None else goal_time_s,
+        )
+        self._brake = None
         self.status, self.message = None, ""
 
     def cancel(self) -> None:
         """Give up the trajectory and decelerate to a halt where the joints are."""
-        if self._goal is not None:
-            self._finish(MotionStatus.CANCELLED, "")
+        if self._goal is None:
+            return
+        positions, velocities = self._robot.state_of(self.joints)
+        self._finish(MotionStatus.CANCELLED, "")
+        halt = positions + 0.5 * BRAKE_S * velocities
+        way = JointTrajectory(
+            self.joints,
+            np.array([0.0, BRAKE_S]),
+            np.stack([positions, halt]),
+            np.stack([velocities, np.zeros_like(velocities)]),
+        )
+        self._hold = halt
+        self._brake = (Sampler(way, positions), self._engine.time_s)
+
+    def progress(self) -> tuple[Array, Array, Array]:
+        """Wanted positions, present positions and present velocities now, each [n]."""
+        positions, velocities = self._robot.state_of(self.joints)
+        if self._goal is None:
+            return self._hold, positions, velocities
+        return self._goal.sampler.at(self._engine.time_s - self._goal.started_s)[0], positions, velocities
 
     def hold_here(self) -> None:
         """Forget everything and hold the present positions (after the joints were put somewhere)."""
-        self._goal = None
+        self._goal, self._brake = None, None
         self._hold, _ = self._robot.state_of(self.joints)
 
     def update(self) -> None:
         """Judge the present state and command the next step; called right before each physics step."""
         if self._goal is None:
-            self._command(self._hold, np.zeros(len(self.joints)))
+            self._command_at_rest()
             return
         elapsed = self._engine.time_s - self._goal.started_s
         wanted, _ = self._goal.sampler.at(elapsed)
         positions, velocities = self._robot.state_of(self.joints)
-        self._judge(elapsed, np.abs(wanted - positions) / self._share, np.abs(velocities) / self._share)
+        self._judge(elapsed, np.abs(wanted - positions), np.abs(velocities) / self._share)
         if self._goal is None:
-            self._command(self._hold, np.zeros(len(self.joints)))
+            self._command_at_rest()
         else:
             self._command(*self._goal.sampler.at(elapsed + self._engine.dt_s))
 
     def snapshot(self) -> tuple:
         """State for ``restore``."""
-        return self._hold.copy(), self._goal, self.status, self.message
+        return self._hold.copy(), self._goal, self._brake, self.status, self.message
 
     def restore(self, state: tuple) -> None:
         """Back to a snapshot; the clock must be set back as well."""
-        hold, self._goal, self.status, self.message = state
+        hold, self._goal, self._brake, self.status, self.message = state
         self._hold = hold.copy()
 
     def _judge(self, elapsed: float, error: Array, speed: Array) -> None:
         assert self._goal is not None
-        limits = self.tolerances
-        overdue = elapsed - self._goal.sampler.duration_s
-        worst = int(error.argmax())
+        goal = self._goal
+        overdue = elapsed - goal.sampler.duration_s
+        allowed = goal.path if overdue < 0.0 else goal.goal
+        worst = int((error / allowed).argmax())
+        within = bool(error[worst] <= allowed[worst])
         if overdue < 0.0:
-            if error[worst] > limits.path_rad:
-                text = f"{self.joints[worst]} is {error[worst]:.3f} off its path (allowed {limits.path_rad})"
+            if not within:
+                text = f"{self.joints[worst]} is {error[worst]:.3f} off its path (allowed {allowed[worst]:.3g})"
                 self._finish(MotionStatus.PATH_TOLERANCE, text)
-        elif error[worst] <= limits.goal_rad and float(speed.max()) <= limits.stopped_rad_s:
+        elif within and float(speed.max()) <= self.tolerances.stopped_rad_s:
             final, _ = self._goal.sampler.at(elapsed)
             self._finish(MotionStatus.SUCCEEDED, "", final)
-        elif overdue > limits.goal_time_s:
-            text = f"{self.joints[worst]} is {error[worst]:.3f} away from its goal (allowed {limits.goal_rad})"
+        elif overdue > goal.goal_time_s:
+            text = f"{self.joints[worst]} is {error[worst]:.3f} away from its goal (allowed {allowed[worst]:.3g})"
             self._finish(MotionStatus.GOAL_TOLERANCE, text)
 
     def _finish(self, status: MotionStatus, message: str, hold: Array | None = None) -> None:
         self._goal = None
         self.status, self.message = status, message
         self._hold = hold.copy() if hold is not None else self._robot.state_of(self.joints)[0]
+
+    def _command_at_rest(self) -> None:
+        """Brake after a cancelled motion, then hold."""
+        if self._brake is not None:
+            sampler, started_s = self._brake
+            elapsed = self._engine.time_s + self._engine.dt_s - started_s
+            if elapsed < sampler.duration_s:
+                self._command(*sampler.at(elapsed))
+                return
+            self._brake = None
+        self._command(self._hold, np.zeros(len(self.joints)))
 
     def _command(self, positions: Array, velocities: Array) -> None:
         self._engine.api.setJointMotorControlArray(
@@ -182,6 +242,13 @@ class TrajectoryController:
             positionGains=[0.3] * len(self._indices),
             velocityGains=[1.0] * len(self._indices),
         )
+
+
+def _tolerance(given: Array | None, own: Array) -> Array:
+    """The tolerance that counts: given where positive, the controller's own where 0, none where negative."""
+    if given is None:
+        return own
+    return np.where(given > 0.0, given, np.where(given < 0.0, np.inf, own))
 
 
 def split_trajectory(

@@ -21,7 +21,7 @@ class BrokenModelError(ValueError):
 
 @dataclass(frozen=True)
 class Primitive:
-    """``box`` (edges x, y, z), ``cylinder`` (diameter twice, height along z) or ``sphere`` (diameter thrice), metres."""
+    """``box`` (edges x, y, z), ``cylinder`` (diameter twice, height along z), ``sphere`` (diameter thrice); metres."""
 
     shape: str
     size_m: Point

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts a simulated cell behind the topics, actions and services that its hardware would offer."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+from visualization_msgs.msg import MarkerArray
+
+from grasp_core.camera import CameraFrame
+from grasp_core.cell import SceneError
+from grasp_core.config import ConfigError
+from grasp_core.resources import ResourceError
+from grasp_description.grippers import load_gripper
+from grasp_interfaces.srv import ResetScene
+from grasp_sim import ros_conversions as ros
+from grasp_sim.bridge import Bridge, BridgeSettings
+from grasp_sim.cell import load_cell_config
+from grasp_sim.ros_gripper_action import GripperActions
+from grasp_sim.ros_trajectory_action import TrajectoryAction
+from grasp_sim.truth import GroundTruth
+
+TRUTH_EVERY = 10
+
+
+class SimBridgeNode(Node):
+    """The bridge: parameters, publishers, actions; the world runs in ``Bridge``."""
+
+    def __init__(self) -> None:
+        super().__init__("sim_bridge")
+        self.config = load_cell_config(self._declared("cell", "ur5", "name of the cell, a file in config/cells"))
+        self._scene = self._declared("scene", "", "scene to start with; empty: the cell's default")
+        self._scene = self._scene or self.config.default_scene
+        objects = self._declared("objects", -1, "how many objects; -1: as the scene says", IntegerRange, -1, 1000)
+        seed = self._declared("seed", 0, "seed of the scene", IntegerRange, 0, 2**31 - 1)
+        self._prefix = self._declared("tf_prefix", "", "in front of every joint and robot frame")
+        settings = BridgeSettings.from_mapping(
+            {
+                "gui": self._declared("gui", False, "open the simulator's window"),
+                "renderer": self._declared("renderer", "auto", "egl, tiny or auto"),
+                "real_time_factor": self._declared(
+                    "real_time_factor", 1.0, "simulated seconds a real second", FloatingPointRange, 0.05, 10.0
+                ),
+            },
+            "parameters of sim_bridge",
+        )
+        self.bridge = Bridge(self.config, settings, self._on_state, self._on_picture, self._wanted)
+        self._make_publishers()
+        self._states = 0
+        self.truth: GroundTruth | None = None
+        count = self.bridge.start(self._scene, seed, None if objects < 0 else objects)
+        self.truth = GroundTruth(self.bridge.world)
+        arms = [controller for arm in self.config.arms.values() for controller in arm.controllers]
+        self._action_servers: list[Any] = [TrajectoryAction(self, self.bridge, name, self._prefix) for name in arms]
+        for name, gripper in self.config.grippers.items():
+            hand = bool(load_gripper(gripper.kind).together)
+            self._action_servers.append(GripperActions(self, self.bridge, name, self._prefix, hand))
+        alone = MutuallyExclusiveCallbackGroup()
+        self.create_service(ResetScene, "reset_scene", self._reset, callback_group=alone)
+        self.create_service(Trigger, "~/stop", self._stop)
+        self.create_timer(1.0, self._diagnose)
+        self.get_logger().info(f"cell {self.config.name}: scene {self._scene} with {count} objects is ready")
+
+    def _declared(
+        self, name: str, default: Any, description: str, kind: Any = None, low: Any = 0, high: Any = 0
+    ) -> Any:
+        descriptor = ParameterDescriptor(description=description, read_only=True)
+        if kind is IntegerRange:
+            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
+        elif kind is FloatingPointRange:
+            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+        return self.declare_parameter(name, default, descriptor).value
+
+    def _make_publishers(self) -> None:
+        self._clock_publisher = self.create_publisher(Clock, "/clock", qos_profile_sensor_data)
+        self._joints = self.create_publisher(JointState, "joint_states", 10)
+        latest = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._objects = self.create_publisher(MarkerArray, "ground_truth/objects", latest)
+        self._held = self.create_publisher(String, "ground_truth/held", latest)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
+        self._cameras: dict[str, dict[str, Any]] = {}
+        for name, camera in self.config.cameras.items():
+            kinds = {"color/image_raw": Image, "color/camera_info": CameraInfo} if camera.rgb else {}
+            if camera.depth:
+                kinds |= {"depth/image_rect_raw": Image, "depth/camera_info": CameraInfo}
+            self._cameras[name] = {
+                topic: self.create_publisher(kind, f"{name}/{topic}", qos_profile_sensor_data)
+                for topic, kind in kinds.items()
+            }
+
+    def _on_state(self, now_ns: int) -> None:
+        self._clock_publisher.publish(Clock(clock=ros.time_message(now_ns)))
+        robot = self.bridge.world.robot
+        positions, velocities = robot.state_of(robot.joint_names)
+        message = ros.joint_state_message(robot.joint_names, positions, velocities, self._prefix, now_ns)
+        self._joints.publish(message)
+        self._states += 1
+        if self._states % TRUTH_EVERY == 0 and self.truth is not None:
+            world = self.bridge.world
+            things = [(thing, world.pose_of(thing)) for thing in world.present()]
+            self._objects.publish(ros.truth_message(things, ros.header(now_ns, self.config.base_frame)))
+            held = {h.thing.id for gripper in self.config.grippers for h in self.truth.held(gripper)}
+            self._held.publish(String(data=",".join(str(i) for i in sorted(held))))
+
+    def _wanted(self, camera: str) -> bool:
+        return any(publisher.get_subscription_count() for publisher in self._cameras[camera].values())
+
+    def _on_picture(self, camera: str, frame: CameraFrame) -> None:
+        publishers = self._cameras[camera]
+        mounted_on_robot = self.config.cameras[camera].mount == "hand"
+        prefix = self._prefix if mounted_on_robot and self._prefix else ""
+        head = ros.header(frame.stamp_ns, prefix + self.config.cameras[camera].frame)
+        info = ros.camera_info_message(frame.intrinsics, head)
+        if frame.rgb is not None:
+            publishers["color/camera_info"].publish(info)
+            publishers["color/image_raw"].publish(ros.image_message(frame.rgb, "rgb8", head))
+        if frame.depth_m is not None:
+            publishers["depth/camera_info"].publish(info)
+            publishers["depth/image_rect_raw"].publish(ros.image_message(frame.depth_m, "32FC1", head))
+
+    def _reset(self, request: ResetScene.Request, response: ResetScene.Response) -> ResetScene.Response:
+        count = None if request.objects < 0 else request.objects
+        try:
+            response.objects = self.bridge.reset(request.scene or self._scene, request.seed, count)
+            response.success = True
+        except (SceneError, ConfigError, ResourceError, RuntimeError) as error:
+            response.message = str(error)
+        return response
+
+    def _stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self.bridge.stop_motion()
+        response.success, response.message = True, "everything holds where it is"
+        return response
+
+    def _diagnose(self) -> None:
+        targets = {name: camera.rate_hz for name, camera in self.config.cameras.items()}
+        stamp = ros.time_message(self.bridge.now_ns)
+        self._diagnostics.publish(ros.diagnostics_message(self.get_name(), self.bridge.rates(), targets, stamp))
+        if self.bridge.failure is not None:
+            raise RuntimeError(f"the simulation broke down: {self.bridge.failure}")
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the bridge until it is told to stop."""
+    rclpy.init(args=args)
+    node = None
+    try:
+        node = SimBridgeNode()
+        executor = MultiThreadedExecutor(num_threads=8)
+        executor.add_node(node)
+        executor.spin()
+    except (ConfigError, ResourceError, SceneError) as error:
+        sys.exit(f"sim_bridge: {error}")
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass  # the context is shut down by rclpy's own signal handler
+    finally:
+        if node is not None:
+            node.bridge.close()
