@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding policies, cameras and drivers by name through Python entry points, so that a user's package can add one.
+"""Finding policies, cameras, drivers and cells by name through entry points, so that a user's package can add one.
 
-Groups: ``grasp.policies``, ``grasp.cameras``, ``grasp.drivers``. Listing a group imports nothing.
+Groups: ``grasp.policies``, ``grasp.cameras``, ``grasp.drivers``, ``grasp.cells``. Listing a group imports nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import difflib
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-GROUPS = ("grasp.policies", "grasp.cameras", "grasp.drivers")
+GROUPS = ("grasp.policies", "grasp.cameras", "grasp.drivers", "grasp.cells")
 
 
 class UnknownNameError(LookupError):

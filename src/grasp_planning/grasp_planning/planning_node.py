@@ -17,6 +17,7 @@ from sensor_msgs.msg import JointState as JointStateMsg
 
 from grasp_core.cell_config import CellConfig
 from grasp_core.config import ConfigError
+from grasp_core.joint_states import JointStates
 from grasp_core.planning import PlanResult, PlanStatus
 from grasp_core.ports import JointState, StateError
 from grasp_core.resources import ResourceError, find
@@ -25,7 +26,6 @@ from grasp_interfaces.srv import SetObstacles
 
 from . import ros_conversions as ros
 from .factory import BACKENDS, PlannerUnavailableError, choose_backend, make_planner
-from .joint_states import JointStates
 from .requests import PlanSettings
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
+from grasp_core.joint_states import JointStates
 from grasp_core.ports import JointState, StateError
-from grasp_planning.joint_states import JointStates
 
 
 def test_states_of_several_publishers_come_together() -> None:
