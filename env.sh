@@ -23,6 +23,12 @@ if [ ! -e "$WS_HOME/.venv/bin/activate" ]; then
 fi
 
 _ws_ros="$(ws_find_ros)"
+_ws_mode="${_ws_ros%% *}"
+if [ "$(cat "$WS_HOME/.ws/mode" 2> /dev/null)" != "${_ws_mode:-wheels}" ]; then
+    echo "env.sh: the workspace was not set up for ${_ws_mode:-the ROS wheels}; run $WS_HOME/ws setup" >&2
+    unset _ws_file _ws_shell _ws_ros _ws_mode
+    return 1
+fi
 if [ -n "$_ws_ros" ]; then
     . "${_ws_ros#* }/setup.$_ws_shell"
 fi
@@ -61,4 +67,4 @@ if [ -z "$_ws_ros" ] && command -v register-python-argcomplete > /dev/null; then
             ;;
     esac
 fi
-unset _ws_file _ws_shell _ws_ros
+unset _ws_file _ws_shell _ws_ros _ws_mode

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The one entry point of this workspace. Run ./ws help.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 
 usage() {
     cat <<'EOF'
@@ -33,8 +33,16 @@ enter() {
 command="${1:-help}"
 [ $# -gt 0 ] && shift
 case "$command" in
+    setup | lint | shell | clean)
+        if [ $# -gt 0 ]; then
+            echo "ws: $command takes no arguments, got: $*" >&2
+            exit 2
+        fi
+        ;;
+esac
+case "$command" in
     setup)
-        bash scripts/setup.sh "$@"
+        bash scripts/setup.sh
         ;;
     demo)
         enter

@@ -4,16 +4,24 @@
 # Distributions that this workspace was written for, the newest first.
 WS_DISTRIBUTIONS="lyrical kilted jazzy rolling"
 
+# Whether a name is one of these distributions.
+ws_knows() {
+    case " $WS_DISTRIBUTIONS " in
+        *" $1 "*) [ -n "$1" ] ;;
+        *) return 1 ;;
+    esac
+}
+
 # Prints "<name> <setup file>" of the installed ROS 2 that is to be used, or nothing. WS_ROS=none keeps to the wheels,
 # WS_ROS=<name> asks for one; WS_ROS_ROOT says where distributions are installed (default /opt/ros).
 ws_find_ros() {
     _ws_root="${WS_ROS_ROOT:-/opt/ros}"
     [ "${WS_ROS:-}" = none ] && return 0
     if [ -n "${WS_ROS:-}" ]; then
-        [ -e "$_ws_root/$WS_ROS/setup.sh" ] && echo "$WS_ROS $_ws_root/$WS_ROS"
+        ws_knows "$WS_ROS" && [ -e "$_ws_root/$WS_ROS/setup.sh" ] && echo "$WS_ROS $_ws_root/$WS_ROS"
         return 0
     fi
-    if [ -n "${ROS_DISTRO:-}" ] && [ -e "$_ws_root/$ROS_DISTRO/setup.sh" ]; then
+    if ws_knows "${ROS_DISTRO:-}" && [ -e "$_ws_root/$ROS_DISTRO/setup.sh" ]; then
         echo "$ROS_DISTRO $_ws_root/$ROS_DISTRO"
         return 0
     fi

@@ -7,16 +7,27 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/common.sh
 HERE="$PWD"
+case "$HERE" in
+    *[[:space:]]*)
+        echo "setup: the path '$HERE' contains a space, which colcon and virtual environments cannot take; move the checkout" >&2
+        exit 1
+        ;;
+esac
+[ $# = 0 ] || { echo "setup: takes no arguments, got: $*" >&2; exit 2; }
 STAMPS=.ws/stamps
 CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/grasp_ws"
 mkdir -p "$STAMPS"
+# Two set-ups at once would undo each other; the second waits.
+exec 9> .ws/lock
+flock -n 9 || { echo "setup: another set-up of this checkout is running; waiting for it"; flock 9; }
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 # fresh STAMP KEY: whether the step was done with this very key.
-fresh() { [ -e "$STAMPS/$1" ] && [ "$(cat "$STAMPS/$1")" = "$2" ]; }
-done_with() { printf '%s' "$2" > "$STAMPS/$1"; }
+# The key holds the checkout's place as well: what was built does not survive a move.
+fresh() { [ -e "$STAMPS/$1" ] && [ "$(cat "$STAMPS/$1")" = "$HERE $2" ]; }
+done_with() { printf '%s' "$HERE $2" > "$STAMPS/$1"; }
 names_in() { sed 's/#.*//; s/[[:space:]]//g; /^$/d' "$1"; }
 key_of() { cat "$@" 2>/dev/null | sha256sum | cut -c1-16; }
 
@@ -33,7 +44,7 @@ quietly() {
 choose_ros() {
     ROS="$(ws_find_ros)"
     if [ -n "${WS_ROS:-}" ] && [ "$WS_ROS" != none ] && [ -z "$ROS" ]; then
-        fail "WS_ROS asks for '$WS_ROS', but ${WS_ROS_ROOT:-/opt/ros}/$WS_ROS/setup.sh is not there"
+        fail "WS_ROS asks for '$WS_ROS', which is not one of $WS_DISTRIBUTIONS, or ${WS_ROS_ROOT:-/opt/ros}/$WS_ROS/setup.sh is not there"
     fi
     if [ -n "$ROS" ]; then
         MODE="${ROS%% *}"
@@ -54,6 +65,7 @@ choose_python() {
         unset VIRTUAL_ENV
     fi
     local candidates=("${WS_PYTHON:-}")
+    [ -z "${WS_PYTHON:-}" ] && [ "$MODE" = wheels ] && [ -e .ws/python ] && candidates+=("$(cat .ws/python)")
     if [ "$MODE" = wheels ]; then
         candidates+=(python3 python3.12 python3.11)
     else
@@ -65,6 +77,7 @@ choose_python() {
         VERSION="$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true)"
         if [ "$VERSION" = 3.11 ] || [ "$VERSION" = 3.12 ] || { [ "$MODE" != wheels ] && [ -n "$VERSION" ]; }; then
             PYTHON="$(command -v "$python")"
+            echo "$PYTHON" > .ws/python # the next set-up without WS_PYTHON keeps to it
             return
         fi
     done
@@ -181,7 +194,7 @@ build_underlay() {
     [ "$MODE" = wheels ] || return 0
     local key wanted=() name path
     key="$(source_key underlay)"
-    fresh underlay "$key" && return
+    fresh underlay "$key" && [ -e .ws/underlay/local_setup.bash ] && return
     for path in underlay/*/; do
         name="$(basename "$path")"
         # Whatever the ament index has already is the real package.
@@ -195,7 +208,7 @@ build_underlay() {
 build_workspace() {
     local key
     key="$(source_key src launch config urdf)"
-    fresh build "$key" && return
+    fresh build "$key" && [ -e install/local_setup.bash ] && return
     if [ "$MODE" = wheels ]; then
         set +u; . .ws/underlay/local_setup.bash; set -u
     fi
@@ -214,6 +227,7 @@ main() {
     enter_ros
     build_underlay
     build_workspace
+    echo "$MODE" > .ws/mode
     say "ready after $((SECONDS - begin)) s; 'source env.sh' gives you a shell with ros2"
     cd "$HERE"
 }

@@ -30,7 +30,7 @@ def test_it_exchanges_pictures_and_actions_and_ends_by_itself(graph_environment)
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_nothing_behind(graph_environment, how):
-    with Launch(graph_environment, *SMOKE, "exchanges:=1000") as launch:
+    with Launch(graph_environment, *SMOKE, "exchanges:=1000000") as launch:
         launch.wait_for("exchange 2:")
         assert len(launch.descendants()) >= 2
         launch.process.send_signal(how)
@@ -39,7 +39,7 @@ def test_a_signal_leaves_nothing_behind(graph_environment, how):
 
 
 def test_a_launch_that_is_killed_takes_its_nodes_along(graph_environment):
-    with Launch(graph_environment, *SMOKE, "exchanges:=1000") as launch:
+    with Launch(graph_environment, *SMOKE, "exchanges:=1000000") as launch:
         launch.wait_for("exchange 2:")
         launch.process.kill()
         launch.process.wait(10)
@@ -47,7 +47,7 @@ def test_a_launch_that_is_killed_takes_its_nodes_along(graph_environment):
 
 
 def test_a_killed_policy_is_named_and_started_again(graph_environment):
-    with Launch(graph_environment, *SMOKE, "exchanges:=1000") as launch:
+    with Launch(graph_environment, *SMOKE, "exchanges:=1000000") as launch:
         launch.wait_for("exchange 2:")
         os.kill(launch.pid_of(["smoke_policy_node"]), signal.SIGKILL)
         launch.wait_for(r"\[smoke_policy_node-1\]: process has died \[pid \d+, exit code -9")
@@ -55,7 +55,7 @@ def test_a_killed_policy_is_named_and_started_again(graph_environment):
 
 
 def test_a_killed_cell_ends_the_launch_with_an_error(graph_environment):
-    with Launch(graph_environment, *SMOKE, "exchanges:=1000") as launch:
+    with Launch(graph_environment, *SMOKE, "exchanges:=1000000") as launch:
         launch.wait_for("exchange 2:")
         os.kill(launch.pid_of(["smoke_cell_node"]), signal.SIGKILL)
         assert launch.finish() == 1
@@ -78,7 +78,7 @@ def test_two_graphs_on_one_machine_do_not_meet(graph_environment, tmp_path):
 
     with domain_id() as other:
         elsewhere = {**graph_environment, "ROS_DOMAIN_ID": str(other)}
-        with Launch(graph_environment, *SMOKE, "exchanges:=1000") as launch:
+        with Launch(graph_environment, *SMOKE, "exchanges:=1000000") as launch:
             launch.wait_for("exchange 1:")
             command = ["ros2", "node", "list", "--spin-time", "2"]
             here = subprocess.run(command, env=graph_environment, capture_output=True, text=True, timeout=60)

@@ -49,6 +49,8 @@ def fake_ros(tmp_path):
         (("jazzy",), {"WS_ROS": "none"}, ""),
         (("jazzy",), {"WS_ROS": "lyrical"}, ""),
         (("humble",), {}, ""),
+        (("humble",), {"ROS_DISTRO": "humble"}, ""),
+        (("humble",), {"WS_ROS": "humble"}, ""),
     ],
 )
 def test_the_right_ros_is_chosen(fake_ros, program, installed, variables, expected):
@@ -72,9 +74,10 @@ def test_env_gives_a_shell_with_ros2_that_stays_on_this_machine(program):
     assert closed.stdout.split()[1] == "LOCALHOST"
 
 
-def test_env_sources_an_installed_distribution(fake_ros):
-    result = shell(f"source {ROOT}/env.sh; echo $SOURCED", WS_ROS_ROOT=fake_ros("jazzy"))
-    assert result.stdout.strip() == "jazzy", result.stderr
+def test_env_refuses_a_distribution_that_the_workspace_was_not_set_up_for(fake_ros):
+    result = shell(f"source {ROOT}/env.sh || echo refused", WS_ROS_ROOT=fake_ros("jazzy"))
+    assert result.stdout.strip() == "refused"
+    assert "was not set up for jazzy" in result.stderr
 
 
 def test_setup_refuses_a_distribution_that_is_not_there(fake_ros):
@@ -89,6 +92,10 @@ def test_help_explains_every_command_and_strangers_are_refused():
     for command in ("setup", "demo", "test", "lint", "bench", "shell", "clean"):
         assert command in cases
         assert f"\n  {command} " in text
+    for command in ("setup", "lint", "clean", "shell"):
+        stray = shell(f"{ROOT}/ws {command} --dry-run")
+        assert (stray.returncode, stray.stdout) == (2, "")
+        assert "takes no arguments" in stray.stderr
     refused = shell(f"{ROOT}/ws dance")
     assert refused.returncode == 2
     assert "there is no command 'dance'" in refused.stderr

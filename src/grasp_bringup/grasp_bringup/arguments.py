@@ -8,8 +8,10 @@ argument which no file declares; the upstream launch system would take it in sil
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
@@ -62,7 +64,9 @@ ARGUMENTS: dict[str, Argument] = {
     "gui": Argument("open the simulator's own window", "false", BOOLEAN),
     "launch_rviz": Argument("start RViz (needs an installed ROS 2)", "false", BOOLEAN),
     "headless_mode": Argument("start no window at all, whatever gui and launch_rviz say", "false", BOOLEAN),
-    "speed_scale": Argument("share of the joint limits that planned motions use, more than 0 and at most 1", "0.25"),
+    "speed_scale": Argument(
+        "largest share of the joint limits that planned motions may use, more than 0 and at most 1", "0.25"
+    ),
     "meshes": Argument(
         "the workspace's own meshes, or the vendor's where its description package is installed",
         "own",
@@ -104,13 +108,18 @@ def declare(names: Iterable[str], **defaults: str) -> list[LaunchDescriptionEnti
 
 
 def refuse_undeclared(context: LaunchContext, declared: tuple[str, ...]) -> None:
-    """Raise when a configuration was given that is not among ``declared``.
+    """Raise when the user gave an argument that is not among ``declared``.
+
+    Looked at only in the file that was named on the command line: a file that includes ours may well have arguments of
+    its own, and what it hands to an include is checked by the launch system where that can.
 
     Raises:
         LaunchArgumentError: naming the strangers, the nearest declared name and all declared ones.
     """
+    here = getattr(context.locals, "current_launch_file_path", "")
+    named = any(Path(word).name == Path(here).name for word in sys.argv) if here else False
     strangers = sorted(set(context.launch_configurations) - set(declared) - LAUNCH_INTERNAL)
-    if not strangers:
+    if not strangers or not named:
         return
     near = difflib.get_close_matches(strangers[0], declared, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -26,7 +26,9 @@ class SmokeCellNode(Node):
 
     def __init__(self) -> None:
         super().__init__("smoke_cell")
-        self._exchanges = self.declare_parameter("exchanges", 5, _whole("how many answers to check", 1, 1000)).value
+        self._exchanges = self.declare_parameter(
+            "exchanges", 5, _whole("how many answers to check", 1, 1_000_000)
+        ).value
         self._seed = self.declare_parameter("seed", 0, _whole("seed of the disc's places", 0, 2**31)).value
         self._timeout_s = 20.0
         self._client = ActionClient(self, Infer, "infer")
@@ -66,8 +68,12 @@ class SmokeCellNode(Node):
         )
         return action.kind == PolicyAction.GRASP and np.linalg.norm(answer - expected) <= 1.5 * METRES_PER_PIXEL
 
+    def _goal(self, k: int) -> Infer.Goal:
+        now = self.get_clock().now().to_msg()
+        return Infer.Goal(not_before=now, step=k, steps_left=self._exchanges - k - 1)
+
     def _infer(self, k: int) -> Infer.Result | None:
-        sent = self._client.send_goal_async(Infer.Goal(step=k, steps_left=self._exchanges - k - 1))
+        sent = self._client.send_goal_async(self._goal(k))
         rclpy.spin_until_future_complete(self, sent, timeout_sec=self._timeout_s)
         handle = sent.result() if sent.done() else None
         if handle is None or not handle.accepted:

@@ -22,7 +22,7 @@ PICTURE_TIMEOUT_S = 5.0
 
 
 class SmokePolicyNode(Node):
-    """Subscribes ``camera/color/image_raw``, offers ``infer``; decides on a picture taken after it was asked."""
+    """Subscribes ``camera/color/image_raw``, offers ``infer``; decides on a picture as new as asked for."""
 
     def __init__(self) -> None:
         super().__init__("smoke_policy")
@@ -38,10 +38,10 @@ class SmokePolicyNode(Node):
         for future in served:
             future.set_result(message)
 
-    async def _picture(self) -> Image | None:
-        """The first picture taken from now on; none when the camera stays silent."""
+    async def _picture(self, not_before_ns: int) -> Image | None:
+        """The first picture to come that was taken then or later; none when the camera stays silent."""
         future = Future(executor=self.executor)
-        self._waiting.append((self.get_clock().now().nanoseconds, future))
+        self._waiting.append((not_before_ns, future))
         patience = self.create_timer(PICTURE_TIMEOUT_S, lambda: future.done() or future.set_result(None))
         try:
             return await future
@@ -51,7 +51,7 @@ class SmokePolicyNode(Node):
     async def _infer(self, goal: ServerGoalHandle) -> Infer.Result:
         goal.publish_feedback(Infer.Feedback(stage="picture"))
         result = Infer.Result()
-        message = await self._picture()
+        message = await self._picture(Time.from_msg(goal.request.not_before).nanoseconds)
         if message is None:
             result.message = f"the camera was silent for {PICTURE_TIMEOUT_S} s"
             goal.abort()

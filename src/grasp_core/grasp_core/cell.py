@@ -27,18 +27,20 @@ class Reason(StrEnum):
     IN_COLLISION = "in_collision"
     MOTION_FAILED = "motion_failed"
     GRIPPER_FAILED = "gripper_failed"
+    INVALID_ACTION = "invalid_action"
     STALE_STATE = "stale_state"
     CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True)
 class Intervention:
-    """One thing that the guard clipped or refused: which limit, what was asked, what was allowed."""
+    """One thing that the guard clipped or refused: which limit, what was asked and allowed in ``unit``, in words."""
 
     limit: str
     asked: float
     allowed: float
     message: str
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,8 @@ class Cell(Protocol):
         """The present observation."""
         ...
 
-    def execute(self, action: Action) -> Outcome:
-        """Carry out one action to its end."""
+    def execute(self, action: Action, observation: Observation | None = None) -> Outcome:
+        """Carry out one action to its end; ``observation`` is what it was decided on, none for the present one."""
         ...
 
     def close(self) -> None:

@@ -58,6 +58,8 @@ class Limits(Config):
     """Share of the joints' own speed limits that any trajectory may use."""
     max_state_age_s: Positive = 0.5
     """Oldest joint state that may be acted upon."""
+    max_observation_age_s: Positive = 10.0
+    """Oldest observation that an action may have been decided on; a slow policy's time to think is part of it."""
     max_start_error_rad: Positive = 0.1
     """Farthest a trajectory may start from where a joint is (rad, or m for a prismatic joint)."""
 

@@ -85,5 +85,11 @@ class GuardedGripper:
         return self._gripper.move(width, force, cancel)
 
     def preshape(self, positions: Mapping[str, float], cancel: Cancel | None = None) -> GripperState:
-        """Move a hand's joints; the hand refuses what it does not have."""
-        return self._gripper.preshape(positions, cancel)
+        """Move a hand's joints within their ranges; the hand refuses what it does not have.
+
+        Raises:
+            Refused: NaN or infinite.
+            ValueError: a joint that the hand does not have.
+        """
+        admitted, _ = self._guard.admit_preshape(positions)
+        return self._gripper.preshape(admitted, cancel)

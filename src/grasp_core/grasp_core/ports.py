@@ -98,8 +98,10 @@ class JointTrajectory:
             value = getattr(self, name)
             if value is not None and value.shape != (m, n):
                 raise ValueError(f"{name} of a trajectory have shape {value.shape}; expected {(m, n)}")
-        if np.any(np.diff(self.times_s) <= 0.0) or self.times_s[0] < 0.0:
+        if not (np.all(np.diff(self.times_s) > 0.0) and self.times_s[0] >= 0.0):
             raise ValueError("the times of a trajectory must increase from 0 or more")
+        if len(set(self.names)) != n:
+            raise ValueError(f"a trajectory names a joint twice: {', '.join(self.names)}")
 
     @property
     def duration_s(self) -> float:

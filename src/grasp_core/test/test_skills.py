@@ -25,7 +25,14 @@ def test_a_grasp_on_the_object_holds_it(gantry):
     assert cell.gripper.commands == [0.11, 0.0]
     heights = [trajectory.positions[-1, 2] for trajectory in cell.arm.executed]
     assert heights == pytest.approx([0.12, 0.02, 0.12])
-    assert all(i.limit == "speed" for i in interventions)
+    assert interventions == ()
+
+
+def test_what_is_clipped_on_any_level_is_told(gantry):
+    cell = gantry(object_at=OBJECT)
+    result, interventions = run(cell, Grasp(GRASP.T_base_tcp, width_m=5.0))
+    assert result.success
+    assert [(i.limit, i.asked, i.unit) for i in interventions] == [("gripper_width", 5.0, "m")]
 
 
 def test_a_grasp_beside_the_object_misses(gantry):
@@ -73,6 +80,22 @@ def test_what_goes_wrong_is_told_by_reason(gantry):
         result, _ = run(cell, action)
         assert (result.success, result.reason) == (False, reason), result.message
         assert result.message
+
+
+def test_arms_and_frames_that_are_not_there_are_results_not_crashes(gantry):
+    for action in (Grasp(GRASP.T_base_tcp, arm="third"), Step(np.eye(4), frame="no_camera")):
+        result, _ = run(gantry(), action)
+        assert (result.success, result.reason) == (False, Reason.INVALID_ACTION)
+
+
+def test_pushes_without_a_way_to_go_are_refused(gantry):
+    down = Push(np.array([0.0, 0.0, 0.1]), np.array([0.0, 0.0, -1.0]))
+    at_the_border = Push(np.array([0.2, 0.0, 0.1]), np.array([1.0, 0.0, 0.0]))
+    for action in (down, at_the_border):
+        cell = gantry()
+        result, _ = run(cell, action)
+        assert result.success is False
+        assert cell.arm.executed == []
 
 
 def test_a_silent_arm_is_a_stale_state(gantry):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import rclpy
@@ -39,11 +40,8 @@ class PlanningNode(Node):
         seed = self._parameter(
             "seed", 1, "seed of every request", IntegerRange(from_value=1, to_value=2**31 - 1, step=1)
         )
-        speed_scale = self._parameter("speed_scale", 0.0, "share of the joint limits to use; 0: as the cell says")
+        self._fastest = self._parameter("speed_scale", 1.0, "largest share of the joint limits that a plan may use")
         self.config = CellConfig.from_yaml(find("config", f"cells/{cell}.yaml"))
-        if speed_scale:
-            skills = self.config.skills.with_values(speed_scale=speed_scale)
-            self.config = self.config.model_copy(update={"skills": skills})
         self.get_logger().info(f"{cell}: {choose_backend(wanted).reason}")
         self.planner = make_planner(wanted, self.config, PlanSettings(seed=seed))
         self._states = JointStates(self.config.limits.max_state_age_s, lambda: self.get_clock().now().nanoseconds)
@@ -105,6 +103,7 @@ class PlanningNode(Node):
         try:
             self._check_frame(goal.header.frame_id)
             options = ros.plan_options(goal, self.config.skills)
+            options = replace(options, speed_scale=min(options.speed_scale, self._fastest))
             start = self._start(goal)
             arm = goal.arm or None
             if goal.kind == PlanMotion.Goal.JOINTS:

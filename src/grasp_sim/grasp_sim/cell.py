@@ -146,13 +146,13 @@ class SimCell:
         frames = {name: camera.frame(0.0) for name, camera in cameras.items()}
         return Observation(frames, joints, arms, self.world.now_ns, self._step, left)
 
-    def execute(self, action: Action) -> Outcome:
-        """Carry out one action to its end."""
+    def execute(self, action: Action, observation: Observation | None = None) -> Outcome:
+        """Carry out one action to its end; ``observation`` is what it was decided on, none for the present one."""
         self._cancel.clear()
         self._arm_events()
         before = self.truth.poses()
-        observation = self._blind_observation()
-        result, interventions = execute_action(self.ports, self.guard, action, observation)
+        decided_on = self._blind_observation() if observation is None else observation
+        result, interventions = execute_action(self.ports, self.guard, action, decided_on)
         info = self._judge(action, before, result)
         message = result.message
         if isinstance(action, Grasp | Push) and result.commanded is not None:

@@ -25,19 +25,25 @@ def execute_action(
         action: as decided.
         observation: what it was decided on.
     """
+    with guard.listen() as heard:
+        result = _run(ports, guard, action, observation)
+    return result, tuple(heard)
+
+
+def _run(ports: CellPorts, guard: Guard, action: Action, observation: Observation) -> SkillResult:
+    admitted: Action | None = None
     try:
-        admitted, interventions = guard.admit(action, observation)
-    except Refused as refusal:
-        return SkillResult(None, False, Reason.REFUSED_BY_GUARD, str(refusal)), refusal.interventions
-    try:
-        return _dispatch(ports, admitted, observation), interventions
+        admitted, _ = guard.admit(action, observation)
+        return _dispatch(ports, admitted, observation)
     except SkillFailure as failure:
-        return SkillResult(admitted, False, failure.reason, failure.message), interventions
+        return SkillResult(admitted, False, failure.reason, failure.message)
     except Refused as refusal:
-        result = SkillResult(admitted, False, Reason.REFUSED_BY_GUARD, str(refusal))
-        return result, interventions + refusal.interventions
+        return SkillResult(admitted, False, Reason.REFUSED_BY_GUARD, str(refusal))
     except StateError as error:
-        return SkillResult(admitted, False, Reason.STALE_STATE, str(error)), interventions
+        return SkillResult(admitted, False, Reason.STALE_STATE, str(error))
+    except KeyError as error:
+        # An arm, a camera or a joint that this cell does not have.
+        return SkillResult(admitted, False, Reason.INVALID_ACTION, str(error.args[0]))
 
 
 def _dispatch(ports: CellPorts, action: Action, observation: Observation) -> SkillResult:

@@ -11,7 +11,7 @@ from grasp_core.skills.ports import ArmPorts, CellPorts, Mover, SkillFailure, Sk
 
 
 def grasp(ports: CellPorts, action: Grasp) -> SkillResult:
-    """Carry out a grasp; on the way back up from a miss the tool retreats to where the approach began.
+    """Carry out a grasp.
 
     The grasp counts as held when the gripper says so after the lift. ``SLIPPED`` means it held before the lift only.
     """

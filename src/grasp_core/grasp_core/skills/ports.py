@@ -104,17 +104,16 @@ class Mover:
         self._run(plan, what)
 
     def along_line(self, T_base_tcp: Array, what: str, touching: bool = False) -> MotionResult:
-        """Move the tool in a straight line; with ``touching`` contact with the scene is part of the motion.
+        """Move the tool in a straight line; with ``touching`` contact with objects is part of the motion.
 
-        A motion that contact stopped short is no failure then; the result tells.
+        A motion that contact stopped short is no failure then; the result tells. Furniture is kept clear of always.
         """
-        options = self._options(check_environment=not touching)
-        plan = self._ports.planner.plan_line(self._arm.arm.name, self.state, T_base_tcp, options)
+        plan = self._ports.planner.plan_line(self._arm.arm.name, self.state, T_base_tcp, self._options())
         return self._run(plan, what, stopped_is_fine=touching)
 
-    def _options(self, check_environment: bool = True) -> PlanOptions:
+    def _options(self) -> PlanOptions:
         settings = self._ports.settings
-        return PlanOptions(settings.speed_scale, settings.plan_timeout_s, check_environment)
+        return PlanOptions(settings.speed_scale, settings.plan_timeout_s)
 
     def _run(self, plan: PlanResult, what: str, stopped_is_fine: bool = False) -> MotionResult:
         if self._ports.cancel.is_set():

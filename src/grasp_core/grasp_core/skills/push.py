@@ -8,7 +8,11 @@ import numpy as np
 from grasp_core.actions import Push
 from grasp_core.cell import Reason
 from grasp_core.geometry import top_down, transform
-from grasp_core.skills.ports import CellPorts, Mover, SkillResult
+from grasp_core.skills.ports import CellPorts, Mover, SkillFailure, SkillResult
+
+# Least horizontal part of a push's direction, and least length (m) that is worth coming down for.
+LEAST_SLOPE = 0.1
+LEAST_PUSH_M = 0.005
 
 
 def push(ports: CellPorts, action: Push) -> SkillResult:
@@ -16,6 +20,11 @@ def push(ports: CellPorts, action: Push) -> SkillResult:
 
     A push that met something it could not move ends where it was stopped; that is a push all the same.
     """
+    if np.linalg.norm(action.direction[:2]) < LEAST_SLOPE:
+        raise SkillFailure(Reason.INVALID_ACTION, "a push straight up or down has no direction on the table")
+    if action.length_m < LEAST_PUSH_M:
+        text = f"nothing is left to push along: {action.length_m:.3f} m inside the workspace"
+        raise SkillFailure(Reason.REFUSED_BY_GUARD, text)
     hand = ports.of(action.arm)
     mover = Mover(ports, action.arm)
     hand.gripper.move(hand.gripper.limits.min_width_m, hand.force_n, ports.cancel)

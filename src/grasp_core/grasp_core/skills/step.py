@@ -7,7 +7,7 @@ from grasp_core.actions import GripperMotion, Step
 from grasp_core.cell import Reason
 from grasp_core.geometry import Array, transform
 from grasp_core.observation import Observation
-from grasp_core.skills.ports import CellPorts, Mover, SkillResult
+from grasp_core.skills.ports import CellPorts, Mover, SkillFailure, SkillResult
 
 
 def goal_of(step: Step, T_base_tcp: Array, R_base_frame: Array) -> Array:
@@ -27,4 +27,6 @@ def step(ports: CellPorts, action: Step, observation: Observation) -> SkillResul
         hand.gripper.move(limits.max_width_m, hand.force_n, ports.cancel)
     elif action.gripper is GripperMotion.CLOSE:
         hand.gripper.move(limits.min_width_m, hand.force_n, ports.cancel)
+    if ports.cancel.is_set():
+        raise SkillFailure(Reason.CANCELLED, "cancelled during the step")
     return SkillResult(action, True, Reason.MOVED, moved.message)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every launch file loads, takes the same arguments, and refuses what makes no sense; no process is started."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+from grasp_bringup.arguments import ARGUMENTS, LaunchArgumentError, declare, refuse_undeclared
+from grasp_bringup.cells import load_cell
+from grasp_bringup.graph import CELL_ARGUMENTS, check_arguments
+from grasp_core import resources
+from launch import LaunchContext, LaunchDescription, LaunchService
+
+FOLDER = Path(resources.find("config")).parent / "launch"
+CELLS = resources.names("config", "cells")
+GIVEN = {name: ARGUMENTS[name].default for name in CELL_ARGUMENTS} | {"scene": "drop"}
+
+
+def context_with(**given):
+    context = LaunchContext()
+    context.launch_configurations.update(GIVEN | given)
+    return context
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("mode", ["sim", "real"])
+def test_each_cell_has_both_files_and_they_take_the_same_arguments(cell, mode):
+    source = PythonLaunchDescriptionSource(str(FOLDER / f"{mode}_{cell}.launch.py"))
+    arguments = {a.name: a for a in source.get_launch_description(LaunchContext()).get_launch_arguments()}
+    assert tuple(arguments) == CELL_ARGUMENTS
+    assert all(argument.description for argument in arguments.values())
+    assert arguments["hardware"].default_value[0].text == mode
+
+
+def test_every_argument_has_a_description_and_a_default_among_its_choices():
+    for name, argument in ARGUMENTS.items():
+        assert argument.description, name
+        if argument.choices and argument.default is not None:
+            assert argument.default in argument.choices, name
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"hardware": "real"}, "robot_ip:="),
+        ({"hardware": "real", "robot_ip": "127.0.0.1"}, "no drivers for hardware:=real"),
+        ({"use_mock_hardware": "true"}, "no drivers for hardware:=mock"),
+        ({"speed_scale": "0"}, "speed_scale is 0.0"),
+        ({"speed_scale": "fast"}, "it is a number"),
+        ({"objects": "2.5"}, "whole number"),
+        ({"scene": "moon"}, "there is no scene 'moon'"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_a_sentence(given, words):
+    with pytest.raises(LaunchArgumentError, match=words):
+        check_arguments(context_with(**given), "ur5")
+
+
+def test_an_unknown_cell_is_told_with_those_that_there_are():
+    with pytest.raises(LookupError, match="there is ") as error:
+        load_cell("ur55")
+    assert all(cell in str(error.value) for cell in CELLS)
+
+
+def test_strangers_are_refused_only_in_the_file_that_the_user_named(monkeypatch):
+    context = context_with(sceen="drop")
+    context.extend_locals({"current_launch_file_path": "/x/sim_ur5.launch.py"})
+    monkeypatch.setattr(sys, "argv", ["ros2", "launch", "grasp_bringup", "sim_ur5.launch.py", "sceen:=drop"])
+    with pytest.raises(LaunchArgumentError, match="Did you mean 'scene'"):
+        refuse_undeclared(context, CELL_ARGUMENTS)
+    monkeypatch.setattr(sys, "argv", ["ros2", "launch", "their_lab", "lab.launch.py", "sceen:=drop"])
+    refuse_undeclared(context, CELL_ARGUMENTS)
+
+
+def test_a_users_launch_file_with_arguments_of_its_own_can_include_ours(tmp_path):
+    inner = tmp_path / "inner.launch.py"
+    inner.write_text(
+        "from grasp_bringup.arguments import declare\n"
+        "from launch import LaunchDescription\n"
+        "def generate_launch_description():\n"
+        "    return LaunchDescription(declare(['seed', 'log_level']))\n"
+    )
+    include = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(inner)), launch_arguments={"seed": "3"}.items()
+    )
+    service = LaunchService()
+    service.include_launch_description(
+        LaunchDescription([DeclareLaunchArgument("my_table", default_value="oak"), include])
+    )
+    assert service.run() == 0
+
+
+def test_only_arguments_of_the_table_can_be_declared():
+    with pytest.raises(KeyError):
+        declare(["my_table"])
