@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+from setuptools import find_packages, setup
+
+package_name = "grasp_episodes"
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    packages=find_packages(exclude=["test"]),
+    package_data={package_name: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (f"share/{package_name}", ["package.xml"]),
+    ],
+    install_requires=["setuptools", "numpy", "pydantic"],
+    extras_require={"test": ["pytest"]},
+    zip_safe=True,
+    maintainer="Grasp maintainers",
+    maintainer_email="maintainers@users.noreply.b-seed-9ef2b43f.example",
+    description="RosCell: a cell over topics and actions, whether a simulator or a robot answers.",
+    license="Apache-2.0",
+    entry_points={"grasp.cells": ["ros = grasp_episodes.ros_cell:RosCell"]},
+)
