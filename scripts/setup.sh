@@ -153,7 +153,7 @@ install_python_packages() {
             quietly pybullet.log python -m pip wheel --no-deps --no-binary pybullet -w "$CACHE/wheels" "$pybullet"
         fi
     fi
-    say "installing Python packages (about 1.5 GB on disk the first time; the log is .ws/log/pip.log)"
+    say "installing Python packages (the log is .ws/log/pip.log)"
     local arguments=(-c .ws/constraints.txt) file
     [ -d "$CACHE/wheels" ] && arguments+=(--find-links "$CACHE/wheels")
     for file in "${files[@]}"; do arguments+=(-r "$file"); done
