@@ -214,8 +214,8 @@ def _rows(
             continue
         times, stamps = np.array([a[0] for a in arrived]), np.array([a[1] for a in arrived]) * 1e-9
         rate = (len(times) - 1) / (times[-1] - times[0])
-        # Stamps are simulated, arrivals real: compared through the least delay that any clock message had. Rendering, in
-        # which the simulated clock stands still, and sending are both in it.
+        # Stamps are simulated, arrivals real: compared through the least delay that any clock message had. Rendering
+        # (the simulated clock stands still meanwhile) and sending are both in it.
         ages = 1000.0 * ((times - stamps) - float((at - simulated).min()))
         budget = 30.0 if size == "320x240" else None
         rows.append(Row(f"{kind} images, {what}", args.renderer, float(rate), "Hz", budget))

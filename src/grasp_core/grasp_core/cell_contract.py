@@ -115,7 +115,10 @@ def check_same_seed(cell: Cell, scene: str, joint_tolerance: float = 1e-9, pixel
         if frame.rgb is not None:
             again = second.frames[name].rgb
             assert again is not None, f"camera {name} has colour only the first time"
-            assert np.array_equal(frame.rgb, again), f"pictures of {name} differ between equal seeds"
+            # Exactly equal where nothing may differ; what a running clock moves by microns stays below 8 of 255.
+            visible = 8 if pixel_share else 0
+            share = float((np.abs(frame.rgb.astype(np.int16) - again) > visible).mean())
+            assert share <= pixel_share, f"{100 * share:.2f} % of the picture of {name} differ between equal seeds"
 
 
 def _check_outcome(outcome: Outcome) -> None:
