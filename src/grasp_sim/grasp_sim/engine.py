@@ -64,7 +64,16 @@ class Engine:
         self.steps = 0
         self._plugin = -1
         self.renderer: Literal["egl", "tiny"] = self._start_renderer()
+        if gui:
+            self._arrange_window()
         self.reset()
+
+    def _arrange_window(self) -> None:
+        """Nothing but the scene in the window, seen from the front left, with the light behind the viewer."""
+        api = self.api
+        api.configureDebugVisualizer(api.COV_ENABLE_GUI, 0)
+        api.configureDebugVisualizer(lightPosition=[2.5, 2.5, 4.0])
+        api.resetDebugVisualizerCamera(1.9, 125.0, -28.0, [0.35, 0.0, 0.15])
 
     @property
     def dt_s(self) -> float:
