@@ -243,6 +243,24 @@ def test_every_other_cell_comes_up_and_goes_away(graph_environment, cell):
         assert time.monotonic() - begin < 30.0
 
 
+def test_an_interrupted_launch_tells_running_goals_how_they_ended(graph_environment):
+    command = ("ros2", "launch", "grasp_bringup", "sim_ur5.launch.py", "headless_mode:=true", "scene:=single")
+    with Launch(graph_environment, *command) as launch:
+        launch.wait_for("is ready")
+        client = Client(int(graph_environment["ROS_DOMAIN_ID"]))
+        try:
+            result = client.send(*FOLLOW, follow((20.0, 1.0))).get_result_async()
+            assert wait_until(lambda: client.state.get("shoulder_pan_joint", 0.0) > 0.02)
+            launch.process.send_signal(signal.SIGINT)
+            answer = client.wait(result, 10.0)
+            assert answer.status == GoalStatus.STATUS_ABORTED
+            assert "ended" in answer.result.error_string
+        finally:
+            client.close()
+        launch.finish()
+        assert "Traceback" not in launch.text(), launch.text()
+
+
 @pytest.mark.parametrize(
     ("file", "arguments", "words"),
     [

@@ -170,6 +170,11 @@ class Bridge:
         if self._thread.is_alive():
             self._thread.join()
 
+    @property
+    def closed(self) -> bool:
+        """Whether the time stands still for good; those who wait for a motion give it up."""
+        return self._stop.is_set()
+
     def _run(self) -> None:
         try:
             self.world = World(
@@ -186,7 +191,10 @@ class Bridge:
             self.failure = error
             raise
         finally:
-            self.world.close()
+            with self.stepped:
+                self._stop.set()
+                self.world.close()
+                self.stepped.notify_all()
             self._turn_away()
 
     def _turn_away(self) -> None:

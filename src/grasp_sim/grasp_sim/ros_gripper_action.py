@@ -125,9 +125,9 @@ class GripperActions:
             self._current = handle
             deadline_ns = bridge.now_ns + int(LIMIT_S * 1e9)
             next_feedback_ns = bridge.now_ns
-            ending = "abort"
+            ending, state = "abort", drive.state()
             while bridge.stepped.wait(timeout=5.0):
-                if self._current is not handle or bridge.world.drives[self._gripper] is not drive:
+                if bridge.closed or self._current is not handle or bridge.world.drives[self._gripper] is not drive:
                     break
                 if handle.is_cancel_requested:
                     drive.hold_here()
@@ -142,6 +142,7 @@ class GripperActions:
                     next_feedback_ns += int(FEEDBACK_S * 1e9)
                     now = drive.state()
                     handle.publish_feedback(feedback(position=now.width_m, effort=now.effort_n, stalled=now.stalled))
-            state = drive.state()
+            if not bridge.closed:
+                state = drive.state()
         getattr(handle, ending)()
         return state, width_m is not None and abs(state.width_m - width_m) <= REACHED_M

@@ -71,6 +71,8 @@ class TrajectoryAction:
             )
             next_feedback_ns = self._bridge.now_ns
             while True:
+                if self._bridge.closed:
+                    return self._end(handle, "abort", Result.INVALID_GOAL, "the simulation has ended")
                 if self._bridge.world.controllers[self._name] is not controller:
                     return self._end(handle, "abort", Result.INVALID_GOAL, "the scene was made anew")
                 if self._current is not handle:

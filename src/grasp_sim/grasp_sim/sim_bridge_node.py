@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import String
@@ -32,7 +35,10 @@ from grasp_sim.ros_gripper_action import GripperActions
 from grasp_sim.ros_trajectory_action import TrajectoryAction
 from grasp_sim.truth import GroundTruth
 
+# Joint states between two messages of ground truth.
 TRUTH_EVERY = 10
+# Rounds of the executor after the world has ended.
+LAST_WORDS = 20
 
 
 class SimBridgeNode(Node):
@@ -154,17 +160,30 @@ class SimBridgeNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the bridge until it is told to stop."""
-    rclpy.init(args=args)
-    node = None
+    # Not rclpy's own handlers: they end the context at once, while goals still have to be told how they ended.
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    told = threading.Event()
+    node = executor = None
     try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         node = SimBridgeNode()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: told.set())
         executor = MultiThreadedExecutor(num_threads=8)
         executor.add_node(node)
-        executor.spin()
+        while not told.is_set():
+            executor.spin_once(timeout_sec=0.2)
+        # Goals that were running end now; their results leave through the executor.
+        node.bridge.close()
+        for _ in range(LAST_WORDS):
+            executor.spin_once(timeout_sec=0.02)
     except (ConfigError, ResourceError, SceneError) as error:
         sys.exit(f"sim_bridge: {error}")
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass  # the context is shut down by rclpy's own signal handler
+    except KeyboardInterrupt:
+        pass  # told to stop while the world was being made
     finally:
         if node is not None:
             node.bridge.close()
+        if executor is not None:
+            executor.shutdown(timeout_sec=3.0)
+        rclpy.try_shutdown()
