@@ -89,6 +89,8 @@ class Client:
     def close(self):
         self.executor.shutdown()
         self.thread.join(10)
+        # Without this the node would linger on a domain that the next test may be given.
+        self.node.destroy_node()
         rclpy.shutdown(context=self.context)
 
 
