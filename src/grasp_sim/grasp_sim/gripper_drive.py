@@ -14,8 +14,8 @@ from grasp_core.ports import GripperLimits
 class StallSettings(Config):
     """When fingers count as stopped by something."""
 
-    speed_m_s: float = 0.003
-    """Opening speed below which fingers count as standing still."""
+    speed_m_s: float = 0.005
+    """Mean opening speed over ``duration_s`` below which fingers count as standing still; squeezing fingers tremble."""
     duration_s: float = 0.1
     """How long they must stand still."""
     reached_m: float = 0.0008
@@ -85,7 +85,10 @@ class GripperDrive(Protocol):
 
 
 class StallClock:
-    """Counts how long the opening has hardly changed."""
+    """Counts how long the opening has stayed where it was.
+
+    It may tremble: what counts is the way from where it was first seen standing, not the speed of each step.
+    """
 
     def __init__(self, settings: StallSettings) -> None:
         self.settings = settings
@@ -98,10 +101,11 @@ class StallClock:
 
     def tick(self, width_m: float, dt_s: float) -> None:
         """Once a step, with the present opening."""
-        if self._width_m is not None:
-            slow = abs(width_m - self._width_m) <= self.settings.speed_m_s * dt_s
-            self.still_s = self.still_s + dt_s if slow else 0.0
-        self._width_m = width_m
+        way_m = self.settings.speed_m_s * self.settings.duration_s
+        if self._width_m is None or abs(width_m - self._width_m) > way_m:
+            self._width_m, self.still_s = width_m, 0.0
+        else:
+            self.still_s += dt_s
 
     @property
     def still(self) -> bool:

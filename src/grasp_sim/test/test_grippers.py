@@ -6,6 +6,7 @@ import pytest
 
 from grasp_core.geometry import transform
 from grasp_sim.cell import load_cell_config
+from grasp_sim.gripper_drive import StallClock, StallSettings
 from grasp_sim.kinematics import CellKinematics
 from grasp_sim.objects.models import ObjectModel, Primitive
 from grasp_sim.world import World
@@ -219,3 +220,13 @@ def test_an_empty_hand_holds_nothing(worlds):
     state = close(world, 12.0)
     assert not state.holding
     assert not any(drive_of(world).broken_away)
+
+
+def test_trembling_fingers_stand_still_and_slow_ones_do_not():
+    dt_s = 1.0 / 240.0
+    trembling, creeping = StallClock(StallSettings()), StallClock(StallSettings())
+    for k in range(240):
+        trembling.tick(0.0318 + 0.00018 * np.sin(2.0 * np.pi * k / 15.0), dt_s)
+        creeping.tick(0.05 - 0.006 * k * dt_s, dt_s)
+        assert not creeping.still, "fingers that close at 6 mm/s count as stopped"
+    assert trembling.still
