@@ -25,7 +25,7 @@ class FusionNodeConfig(TsdfConfig):
     """Depth pictures in the colour camera's view, below the camera's name; camera_info is read beside them."""
     sync_slop_s: Annotated[float, Field(ge=0.0, le=0.5)] = 0.01
     """Largest difference between the stamps of a colour and a depth picture that belong together."""
-    queue_length: Annotated[int, Field(ge=1, le=30)] = 4
+    queue_length: Annotated[int, Field(ge=1, le=30)] = 8
     """Pictures that may wait to be fused; when more come the oldest is dropped and counted."""
     transform_timeout_s: Annotated[float, Field(ge=0.0, le=2.0)] = 0.1
     """How long a picture may wait for the transform of its moment."""
