@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import OrderedDict
 
@@ -60,7 +61,7 @@ class RosCamera:
         self._arrived = threading.Condition()
         for kind, topic in topics.items():
             node.create_subscription(
-                Image, f"{name}/{topic}", lambda image, kind=kind: self._keep(kind, image), qos_profile_sensor_data
+                Image, f"{name}/{topic}", functools.partial(self._keep, kind), qos_profile_sensor_data
             )
         info = "color/camera_info" if config.rgb else "depth/camera_info"
         node.create_subscription(CameraInfo, f"{name}/{info}", self._keep_info, qos_profile_sensor_data)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import signal
 import subprocess
@@ -61,7 +62,7 @@ class RosTruth:
         self._heard: dict[str, tuple[int, Any]] = {}
         latest = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         for kind, topic in ((MarkerArray, "ground_truth/objects"), (String, "ground_truth/held")):
-            self._node.create_subscription(kind, topic, lambda m, topic=topic: self._keep(topic, m), latest)
+            self._node.create_subscription(kind, topic, functools.partial(self._keep, topic), latest)
         self._reset = self._node.create_client(ResetScene, "reset_scene")
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
