@@ -155,7 +155,8 @@ def test_actions(ros2, has_action):
     goal = "{command: {position: 0.03, max_effort: 5.0}}"
     result = ros2("action", "send_goal", "--feedback", "/grip", kind, goal)
     assert result.returncode == 0
-    assert result.stdout.count("Feedback:") == 3
+    # The first may be sent before the client is seen to listen.
+    assert 1 <= result.stdout.count("Feedback:") <= 3
     assert "reached_goal: true" in result.stdout
     assert result.stdout.endswith("Goal finished with status: SUCCEEDED\n")
     wrong = ros2("action", "send_goal", "/grip", kind, "{comand: {}}")
