@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+from setuptools import find_packages, setup
+
+package_name = "grasp_policies"
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    packages=find_packages(exclude=["test"]),
+    package_data={package_name: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (f"share/{package_name}", ["package.xml"]),
+    ],
+    install_requires=["setuptools", "numpy", "scipy", "pydantic", "torch", "safetensors"],
+    zip_safe=False,
+    maintainer="Grasp maintainers",
+    maintainer_email="maintainers@users.noreply.b-seed-9ef2b43f.example",
+    description="Learned grasping policies and the node that serves one.",
+    license="Apache-2.0",
+    entry_points={
+        "grasp.policies": [
+            "push_grasp = grasp_policies.push_grasp.policy:FACTORY",
+        ],
+        "grasp.recipes": [
+            "push_grasp = grasp_policies.push_grasp.recipe:RECIPE",
+        ],
+    },
+)
