@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "grasp_policies": {"grasp_core", "grasp_fusion"},
     "grasp_learning": {"grasp_core", "grasp_sim", "grasp_policies"},
     "grasp_demonstrations": {"grasp_core", "grasp_fusion"},
-    "grasp_episodes": {"grasp_core"},
+    "grasp_episodes": {"grasp_core", "grasp_description"},
     "grasp_viewer": {"grasp_core"},
     "grasp_bringup": {"grasp_core"},
 }

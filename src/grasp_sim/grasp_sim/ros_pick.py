@@ -24,9 +24,8 @@ from grasp_core import registry
 from grasp_core.cell_config import CellConfig
 from grasp_core.geometry import transform
 from grasp_core.ports import StateError
+from grasp_description.cell_kinematics import CellKinematics, GripperGeometry
 from grasp_interfaces.srv import ResetScene
-from grasp_sim.gripper_geometry import GripperGeometry
-from grasp_sim.kinematics import CellKinematics
 from grasp_sim.pick_check import ROUND_MODELS, Target
 
 log = logging.getLogger(__name__)
