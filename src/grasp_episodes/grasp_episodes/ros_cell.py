@@ -117,15 +117,17 @@ class RosCell:
         """Name of the cell file."""
         return self.config.name
 
-    def reset(self, scene: str, seed: int) -> Observation:
+    def reset(self, scene: str, seed: int, objects: int = -1) -> Observation:
         """Make a scene anew through ``reset_scene``, then the robot ready and the grippers open.
+
+        ``objects`` is how many the scene gets; negative: as the scene says.
 
         Raises:
             SceneError: unknown scene, or it cannot be made.
             StateError: the graph is silent, or the robot does not come to its ready state.
         """
         self._cancel.clear()
-        request = ResetScene.Request(scene=scene, seed=seed, objects=-1)
+        request = ResetScene.Request(scene=scene, seed=seed, objects=objects)
         answer = call_service(self._reset, request, self.options.reset_timeout_s)
         # Also after a refusal: the scene may have been cleared before it could not be made.
         self._since_ns = self._now_ns() + SCENE_MARGIN_NS
@@ -134,10 +136,20 @@ class RosCell:
             gripper.forget()
         if not answer.success:
             raise SceneError(answer.message)
-        for name in self.arms:
-            self._make_ready(name)
+        self.make_ready()
         self._step = 0
         return self.observe()
+
+    def make_ready(self) -> None:
+        """Every gripper open and every arm in its ready state, the scene left as it is.
+
+        Raises:
+            StateError: an arm does not come to its ready state.
+        """
+        self._cancel.clear()
+        for name in self.arms:
+            self._make_ready(name)
+        self._since_ns = self._now_ns()
 
     def observe(self) -> Observation:
         """The present observation.
@@ -192,6 +204,15 @@ class RosCell:
         # Where the process is interrupted, calls that wait run into their time-outs.
         with contextlib.suppress(ExternalShutdownException):
             self._executor.spin()
+
+    @property
+    def since_ns(self) -> int:
+        """Time of the latest change that the cell made itself; pictures from before it show another scene."""
+        return self._since_ns
+
+    def now_ns(self) -> int:
+        """The graph's time in nanoseconds."""
+        return self._now_ns()
 
     def _now_ns(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)

@@ -11,8 +11,10 @@ import numpy as np
 from action_msgs.msg import GoalStatus
 from action_msgs.srv import CancelGoal
 from control_msgs.action import FollowJointTrajectory, GripperCommand
+from control_msgs.msg import GripperCommand as GripperCommandMsg
 from rclpy.action import ActionClient
 from rclpy.node import Node
+from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMsg
 
 from grasp_core.cell_config import ArmConfig, GripperConfig
 from grasp_core.joint_states import JointStates
@@ -66,6 +68,10 @@ class RosArm:
             wire.node.create_client(CancelGoal, f"{controller}/follow_joint_trajectory/_action/cancel_goal")
             for controller in config.controllers
         ]
+        self._sent = {
+            controller: wire.node.create_publisher(JointTrajectoryMsg, f"commands/{controller}/joint_trajectory", 10)
+            for controller in config.controllers
+        }
         self._stopped = threading.Event()
 
     @property
@@ -96,6 +102,8 @@ class RosArm:
             )
             for name, part in parts.items()
         }
+        for name, (_, goal) in goals.items():
+            self._sent[name].publish(goal.trajectory)
         limit_s = trajectory.duration_s + self._wire.options.motion_overtime_s
         try:
             answers = self._wire.goals.run(goals, limit_s, cancel)
@@ -167,6 +175,7 @@ class RosGripper:
         self._wire, self._name, self._config, self._data = wire, name, config, data
         self._command = ActionClient(wire.node, GripperCommand, f"{config.controller}/gripper_cmd")
         self._shape = ActionClient(wire.node, FollowJointTrajectory, f"{config.controller}/follow_joint_trajectory")
+        self._sent = wire.node.create_publisher(GripperCommandMsg, f"commands/{config.controller}/gripper_cmd", 10)
         self._asked_m: float | None = None
         self._stalled = False
         self._effort_n = 0.0
@@ -205,6 +214,7 @@ class RosGripper:
         goal.command.position = float(width_m)
         goal.command.max_effort = float(self._config.force_n if force_n is None else force_n)
         self._asked_m, self._stalled, self._effort_n = float(width_m), False, 0.0
+        self._sent.publish(goal.command)
         answers = self._run(self._command, goal, cancel)
         answer = answers.by_name[self._name]
         if not (answer.accepted or answers.cancelled):
