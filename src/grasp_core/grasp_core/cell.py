@@ -29,6 +29,7 @@ class Reason(StrEnum):
     GRIPPER_FAILED = "gripper_failed"
     INVALID_ACTION = "invalid_action"
     STALE_STATE = "stale_state"
+    POLICY_FAILED = "policy_failed"
     CANCELLED = "cancelled"
 
 
