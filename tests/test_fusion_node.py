@@ -37,7 +37,7 @@ SCENE = (Plane(), Box((-0.05, -0.05, 0.0), (0.05, 0.05, 0.06), rgb=(0, 200, 0)))
 CAMERA = Intrinsics.from_fov(160, 120, 0.75)
 T_BASE_CAMERA = look_at((0.0, 0.0, 0.5), (0.0, 0.0, 0.0), up=(0.0, 1.0, 0.0))
 SETTINGS = {"origin_m": [-0.2, -0.2, -0.04], "size_m": [0.4, 0.4, 0.24], "threads": 2, "camera": "wrist",
-            "cloud_rate_hz": 10.0, "mesh_rate_hz": 10.0, "base_frame": "base"}  # fmt: skip
+            "cloud_rate_hz": 10.0, "mesh_rate_hz": 10.0, "base_frame": "base", "render_timeout_s": 3.0}  # fmt: skip
 TIMEOUT_S = 20.0
 
 
@@ -92,15 +92,27 @@ class World(Node):
         self._images["depth/image_rect_raw"].publish(ros.image_messages(depth[None], encoding, header)[0])
         self._images["color/image_raw"].publish(ros.image_messages(frame.rgb[None], "rgb8", header)[0])
 
-    def call(self, client, request):
+    def begin(self, client, request):
+        """Send a request; what is returned waits for the answer when it is called."""
         assert client.wait_for_service(TIMEOUT_S)
         done = threading.Event()
         future = client.call_async(request)
         future.add_done_callback(lambda _: done.set())
-        assert done.wait(TIMEOUT_S), "the service did not answer"
-        return future.result()
+
+        def answer():
+            assert done.wait(TIMEOUT_S), "the service did not answer"
+            return future.result()
+
+        answer.has_come = done.is_set
+        return answer
+
+    def call(self, client, request):
+        return self.begin(client, request)()
 
     def views(self, stamp_ns: int = 0, **values) -> RenderViews.Response:
+        return self.begin_views(stamp_ns, **values)()
+
+    def begin_views(self, stamp_ns: int = 0, **values):
         q = Quaternion(**dict(zip("xyzw", quaternion_of(T_BASE_CAMERA).tolist(), strict=True)))
         pose = Pose(position=Point(x=0.0, y=0.0, z=0.4), orientation=q)
         camera = CameraInfo(width=40, height=30)
@@ -108,7 +120,7 @@ class World(Node):
         request = {"poses": [pose, pose], "camera": camera, "want_normals": True, **values}
         header = Header(stamp=Time(nanoseconds=stamp_ns).to_msg(), frame_id=values.pop("frame_id", "base"))
         request.pop("frame_id", None)
-        return self.call(self.render, RenderViews.Request(header=header, **request))
+        return self.begin(self.render, RenderViews.Request(header=header, **request))
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +219,23 @@ def test_the_node(graph):
     assert forgotten.message == f"forgot {frames + 1} pictures"
     empty = world.views()
     assert not np.isfinite(image_array(empty.depth[0], np.float32)).any()
+
+
+def test_render_views_waits_for_the_picture_that_its_stamp_asks_for(graph):
+    fusion, world = graph
+    world.call(world.reset, Trigger.Request())
+    world.send_info()
+    wanted_ns = 5_000_000_000
+    answer = world.begin_views(wanted_ns, poses=[Pose(position=Point(z=0.4), orientation=Quaternion(x=1.0, w=0.0))])
+    # An older picture, of the bare table, is fused and does not do; neither does it hold up the next.
+    world.send(wanted_ns - 33_000_000, scene=SCENE[:1])
+    assert fusion._volume.wait_for(wanted_ns - 33_000_000, TIMEOUT_S)
+    assert not answer.has_come()
+    world.send(wanted_ns)
+    views = answer()
+    assert views.success, views.message
+    assert ros.stamp_ns(views.depth[0].header.stamp) == wanted_ns
+    assert image_array(views.depth[0], np.float32)[15, 20, 0] == pytest.approx(0.4 - 0.06, abs=0.01)
 
 
 def test_parameters_are_described_bounded_and_read_only(graph):

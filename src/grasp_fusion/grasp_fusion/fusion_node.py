@@ -4,36 +4,33 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
 from rclpy.time import Time
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
-from tf2_ros import Buffer, TransformListener
 from visualization_msgs.msg import Marker
 
 from grasp_fusion import ros_conversions as ros
 from grasp_fusion.node_config import FusionNodeConfig
-from grasp_fusion.rectify import Rectifier
 from grasp_fusion.render import render_views
+from grasp_fusion.ros_inputs import Inputs
 from grasp_fusion.surface import mesh, point_cloud
-from grasp_fusion.synchroniser import StampSynchroniser
 from grasp_fusion.volume import FusionError, TsdfVolume
 from grasp_fusion.worker import Worker
 from grasp_interfaces.srv import RenderViews
 
 
 class FusionNode(Node):
-    """Fuses in a thread of its own; pictures, services and the slow outputs each have a callback group.
+    """Pictures are received, fused and shown in three threads of their own; the node's own callbacks are the services.
 
     Args:
         options: those of rclpy's Node, such as parameter_overrides.
@@ -46,47 +43,28 @@ class FusionNode(Node):
         self._volume = TsdfVolume(c)
         ready_s = self._volume.warm_up()
         self.get_logger().info(f"{np.prod(c.shape) / 1e6:.2f} M voxels; kernels ready in {ready_s:.1f} s")
-        self._buffer = Buffer(node=self)
-        self._listener = TransformListener(self._buffer, self, spin_thread=False)
-        self._rectify = Rectifier()
-        self._info: CameraInfo | None = None
         self._lost = 0
         self._worker = Worker(self._fuse, c.queue_length, self._refused)
-        topics = ("depth", "color") if c.colour else ("depth",)
-        self._sync = StampSynchroniser(topics, int(c.sync_slop_s * 1e9))
-        pictures, slow, services = (MutuallyExclusiveCallbackGroup() for _ in range(3))
-        in_, out = {"qos_profile": qos_profile_sensor_data, "callback_group": pictures}, {"qos_profile": 1}
-        for topic, name in (("depth", c.depth_topic), ("color", c.color_topic)):
-            if topic in topics:
-                self.create_subscription(Image, f"{c.camera}/{name}", partial(self._take, topic), **in_)
-        info = f"{c.camera}/{c.depth_topic.rpartition('/')[0]}/camera_info"
-        self.create_subscription(CameraInfo, info, lambda message: setattr(self, "_info", message), **in_)
-        self._cloud = self.create_publisher(PointCloud2, "~/cloud", **out)
-        self._mesh = self.create_publisher(Marker, "~/mesh", **out)
+        self._shower: Worker[Callable[[], None]] = Worker(lambda show: show(), 2, self._not_shown)
+        self._inputs = Inputs(self, c, self._worker.submit)
+        self._cloud = self.create_publisher(PointCloud2, "~/cloud", 1)
+        self._mesh = self.create_publisher(Marker, "~/mesh", 1)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        for rate_hz, publish in ((c.cloud_rate_hz, self._publish_cloud), (c.mesh_rate_hz, self._publish_mesh)):
+        for rate_hz, show in ((c.cloud_rate_hz, self._publish_cloud), (c.mesh_rate_hz, self._publish_mesh)):
             if rate_hz > 0.0:
-                self.create_timer(1.0 / rate_hz, publish, callback_group=slow)
+                self.create_timer(1.0 / rate_hz, partial(self._shower.submit, show))
         self.create_timer(1.0, self._publish_diagnostics)
-        self.create_service(RenderViews, "~/render_views", self._render_views, callback_group=services)
-        self.create_service(Trigger, "~/reset", self._reset, callback_group=services)
-
-    def _take(self, topic: str, image: Image) -> None:
-        images = self._sync.add(topic, ros.stamp_ns(image.header.stamp), image)
-        if images is not None:
-            self._worker.submit(images)
+        self.create_service(RenderViews, "~/render_views", self._render_views)
+        self.create_service(Trigger, "~/reset", self._reset)
 
     def _fuse(self, images: tuple[Image, ...]) -> None:
-        depth, colour = images[0], images[1] if len(images) > 1 else None
-        if self._info is None:
-            raise FusionError(f"no camera_info of {self._config.camera} has arrived; a picture needs it")
-        c, moment = self._config, Time.from_msg(depth.header.stamp)
-        T_base_camera = ros.lookup(self._buffer, c.base_frame, depth.header.frame_id, moment, c.transform_timeout_s)
-        frame = self._rectify(ros.frame_of(depth, colour, self._info, T_base_camera))
-        self._volume.integrate(frame, c.camera)
+        self._volume.integrate(self._inputs.frame(images), self._config.camera)
 
     def _refused(self, error: ValueError) -> None:
         self.get_logger().warning(f"picture refused: {error}", throttle_duration_sec=2.0)
+
+    def _not_shown(self, error: ValueError) -> None:
+        self.get_logger().error(f"cloud or mesh could not be made: {error}", throttle_duration_sec=2.0)
 
     def _header(self) -> Header:
         stamp = Time(nanoseconds=self._volume.newest_ns or 0).to_msg()
@@ -102,7 +80,7 @@ class FusionNode(Node):
             self._mesh.publish(ros.mesh_message(found, self._header()))
 
     def _publish_diagnostics(self) -> None:
-        state, unmatched = self._worker.state, self._sync.unmatched
+        state, unmatched = self._worker.state, self._inputs.unmatched
         lost = state.dropped + state.refused + unmatched
         newly_lost, self._lost = lost - self._lost, lost
         header = Header(stamp=self.get_clock().now().to_msg())
@@ -117,7 +95,7 @@ class FusionNode(Node):
             if wanted_ns and not self._volume.wait_for(wanted_ns, c.render_timeout_s):
                 raise FusionError(f"no picture as new as {wanted_ns} ns was fused within {c.render_timeout_s} s")
             is_base = frame_id == base
-            T = np.eye(4) if is_base else ros.lookup(self._buffer, base, frame_id, Time(), c.render_timeout_s)
+            T = np.eye(4) if is_base else self._inputs.lookup(frame_id, Time(), c.render_timeout_s)
             poses = np.reshape([T @ ros.pose_of(pose) for pose in request.poses], (-1, 4, 4))
             camera, normals = ros.intrinsics_of(request.camera), request.want_normals
             started = time.perf_counter()
@@ -134,9 +112,11 @@ class FusionNode(Node):
         return response
 
     def destroy_node(self) -> None:
-        """End the worker before the node."""
+        """End the threads before the node."""
         try:
+            self._inputs.close()
             self._worker.close()
+            self._shower.close()
         finally:
             super().destroy_node()
 
@@ -149,12 +129,10 @@ def main(args: list[str] | None = None) -> None:
     except ValueError as error:
         rclpy.logging.get_logger("fusion_node").fatal(str(error))
         raise SystemExit(2) from error
-    executor = MultiThreadedExecutor(num_threads=4)
-    executor.add_node(node)
     try:
-        executor.spin()
+        rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
-        node.get_logger().info("asked to stop")
+        pass
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
