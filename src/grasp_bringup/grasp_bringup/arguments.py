@@ -61,6 +61,12 @@ ARGUMENTS: dict[str, Argument] = {
     "planner": Argument(
         "motion planner: MoveIt where it is installed (auto), or the one named", "auto", ("auto", "ompl", "moveit")
     ),
+    "camera": Argument(
+        "files behind the cell's cameras on real or mock hardware, names in config/cameras or paths, for example "
+        "wrist_camera=realsense_d415,fixed_camera=/lab/tripod.yaml; the file alone where the cell has one camera",
+        "",
+    ),
+    "fusion": Argument("fuse the arm's camera, or else the first with depth, into a volume", "false", BOOLEAN),
     "gui": Argument("open the simulator's own window", "false", BOOLEAN),
     "launch_rviz": Argument("start RViz (needs an installed ROS 2)", "false", BOOLEAN),
     "headless_mode": Argument("start no window at all, whatever gui and launch_rviz say", "false", BOOLEAN),

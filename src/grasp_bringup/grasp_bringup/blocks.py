@@ -21,6 +21,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from grasp_bringup.cameras import camera_files, camera_parameters, fusion_parameters
 from grasp_bringup.cells import load_cell
 from launch import LaunchContext
 
@@ -97,7 +98,11 @@ def drivers(cell: str) -> OpaqueFunction:
 
     def make(context: LaunchContext) -> list:
         hardware = context.launch_configurations["hardware"]
-        nodes = [sim_bridge(cell)] if hardware == "sim" else hardware_nodes(cell, hardware)
+        cameras = context.launch_configurations["camera"]
+        if hardware == "sim":
+            nodes = [sim_bridge(cell)]
+        else:
+            nodes = [*hardware_nodes(cell, hardware), *camera_nodes(cell, cameras)]
         watches = [RegisterEventHandler(OnProcessExit(target_action=node, on_exit=ends_the_launch)) for node in nodes]
         return [*watches, *nodes]
 
@@ -136,6 +141,43 @@ def hardware_nodes(cell: str, hardware: str) -> list[Node]:
         )
         for driver in load_cell(cell).drivers[hardware]
     ]
+
+
+def camera_nodes(cell: str, files: str) -> list[Node]:
+    """A node for each camera that the launch argument ``camera`` gives a file; its frame is the cell's."""
+    return [
+        Node(
+            package="grasp_cameras",
+            executable="camera_node",
+            name=f"{name}_node",
+            parameters=[camera_parameters(load_cell(cell).cameras[name], name, file)],
+            arguments=log_arguments(),
+            output="screen",
+        )
+        for name, file in camera_files(load_cell(cell), files).items()
+    ]
+
+
+def fusion(cell: str) -> OpaqueFunction:
+    """The volume that the cell's camera is fused into, where wanted; started again if it dies, with an empty volume."""
+
+    def make(context: LaunchContext) -> list:
+        if context.launch_configurations["fusion"] == "false":
+            return []
+        is_sim = context.launch_configurations["hardware"] == "sim"
+        return [
+            Node(
+                package="grasp_fusion",
+                executable="fusion_node",
+                parameters=[{**fusion_parameters(load_cell(cell), is_sim), "use_sim_time": uses_sim_time()}],
+                arguments=log_arguments(),
+                output="screen",
+                respawn=True,
+                respawn_delay=1.0,
+            )
+        ]
+
+    return OpaqueFunction(function=make)
 
 
 def planning(cell: str) -> Node:

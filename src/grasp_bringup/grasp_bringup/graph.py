@@ -9,6 +9,7 @@ from launch.actions import OpaqueFunction, SetLaunchConfiguration
 
 from grasp_bringup import blocks
 from grasp_bringup.arguments import LaunchArgumentError, declare
+from grasp_bringup.cameras import camera_files, fusion_parameters
 from grasp_bringup.cells import load_cell
 from grasp_core import resources
 from launch import LaunchContext, LaunchDescription
@@ -22,6 +23,8 @@ CELL_ARGUMENTS = (
     "seed",
     "planner",
     "speed_scale",
+    "camera",
+    "fusion",
     "gui",
     "launch_rviz",
     "headless_mode",
@@ -45,6 +48,7 @@ def cell_graph(cell: str, hardware: str) -> LaunchDescription:
             blocks.robot_description(cell),
             blocks.drivers(cell),
             blocks.planning(cell),
+            blocks.fusion(cell),
             blocks.rviz(),
         ]
     )
@@ -77,6 +81,14 @@ def check_arguments(context: LaunchContext, cell: str) -> list[SetLaunchConfigur
         raise LaunchArgumentError(f"there is no scene {given['scene']!r}; there is {', '.join(scenes)}")
     for name in ("objects", "seed"):
         _whole(name, given[name])
+    if given["camera"] and hardware == "sim":
+        raise LaunchArgumentError("camera:= names files of real cameras; with hardware:=sim the simulator's are used")
+    try:
+        camera_files(load_cell(cell), given["camera"])
+        if given["fusion"] == "true":
+            fusion_parameters(load_cell(cell), is_sim=hardware == "sim")
+    except ValueError as error:
+        raise LaunchArgumentError(str(error)) from None
     if given["launch_rviz"] == "true" and given["headless_mode"] == "false" and shutil.which("rviz2") is None:
         raise LaunchArgumentError("launch_rviz:=true needs rviz2, which comes with an installed ROS 2 distribution")
     return [SetLaunchConfiguration("hardware", hardware)]

@@ -52,11 +52,17 @@ def test_every_argument_has_a_description_and_a_default_among_its_choices():
         ({"speed_scale": "fast"}, "it is a number"),
         ({"objects": "2.5"}, "whole number"),
         ({"scene": "moon"}, "there is no scene 'moon'"),
+        ({"camera": "fixed_camera=uvc"}, "the simulator's are used"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_sentence(given, words):
     with pytest.raises(LaunchArgumentError, match=words):
         check_arguments(context_with(**given), "ur5")
+
+
+def test_a_cell_without_depth_cannot_be_fused():
+    with pytest.raises(LaunchArgumentError, match="iiwa has no camera with depth"):
+        check_arguments(context_with(fusion="true"), "iiwa")
 
 
 def test_an_unknown_cell_is_told_with_those_that_there_are():
