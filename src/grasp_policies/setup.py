@@ -19,7 +19,11 @@ setup(
     description="Learned grasping policies and the node that serves one.",
     license="Apache-2.0",
     entry_points={
+        "console_scripts": [
+            "policy_node = grasp_policies.policy_node:main",
+        ],
         "grasp.policies": [
+            "highest_point = grasp_policies.highest_point:FACTORY",
             "push_grasp = grasp_policies.push_grasp.policy:FACTORY",
         ],
         "grasp.recipes": [
