@@ -34,7 +34,7 @@ def bar(rng: np.random.Generator, angle: float, centre: tuple[float, float]) -> 
 
 
 def toy_episode(rng: np.random.Generator, config: PushGraspConfig, tries: int = 8) -> dict[str, NDArray[Any]]:
-    """Random tries at a bar: a grasp succeeds across the bar near its middle, a push changes the scene if it meets it."""
+    """Random tries at a bar: a grasp holds across the bar near its middle, a push changes what it meets."""
     rows = []
     turn = float(rng.uniform(0.0, np.pi))
     centre = tuple(rng.uniform(40, SIZE - 40, 2))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of all actions is taken: the best, one drawn by value, or one at random; and what is passed over for a while."""
+"""Which action is taken: the best, one drawn by value, or one at random; and what is passed over for a while."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Passed:
 
 
 def without(values: Values, passed: Sequence[Passed]) -> Values:
-    """The values with the surroundings of futile actions taken out (all angles of a grasp, the same angle of a push)."""
+    """The values without the surroundings of futile actions (all angles of a grasp, the same angle of a push)."""
     q = values.q
     for entry in passed:
         choice = entry.choice

@@ -141,7 +141,7 @@ class QNetwork(nn.Module):
         )  # fmt: skip
 
     def forward(self, images: Tensor) -> Tensor:
-        """float32 [n, 5, 4 k + 1, 4 k + 1] to logits [n, 2 k + 1, 2 k + 1]; output (i, j) belongs to pixel (2 i, 2 j)."""
+        """[n, 5, 4 k + 1, 4 k + 1] to logits [n, 2 k + 1, 2 k + 1]; output (i, j) belongs to pixel (2 i, 2 j)."""
         return self.head(self.trunk(self._shown(images))).squeeze(1)
 
     def at_middle(self, images: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ def to_action(
 ) -> Grasp | Push | None:
     """The motion of a choice; none for a push that would leave the map at once."""
     pixel_m, corner = map_settings.pixel_m, np.asarray(map_settings.corner_m)
-    place = corner + [(choice.column + 0.5) * pixel_m, (choice.row + 0.5) * pixel_m, 0.0]
+    place = corner + np.array([(choice.column + 0.5) * pixel_m, (choice.row + 0.5) * pixel_m, 0.0])
     angle = angle_of(choice.rotation, settings.rotations)
     if choice.primitive == GRASP:
         surface = float(_window(state.height_m, choice.row, choice.column, 1).max())

@@ -13,10 +13,40 @@ from grasp_policies.push_grasp.learner import Learner, LearnSettings
 from grasp_policies.push_grasp.settings import PushGraspConfig
 
 
-class PushGraspRecipe(Config):
+class PushGraspSettings(Config):
     """Settings of the system and of its learning."""
 
     policy: PushGraspConfig = PushGraspConfig()
     """What the weights depend on."""
     learn: LearnSettings = LearnSettings()
     """How the networks learn."""
+
+
+class PushGraspRecipe:
+    """Behaviour and learner of ``push_grasp`` under the names that ``grasp_learning`` asks for."""
+
+    name = "push_grasp"
+    cell = "ur5"
+    config_type = PushGraspSettings
+
+    def fields(self, config: PushGraspSettings) -> Mapping[str, tuple[tuple[int, ...], str]]:
+        """Shape and dtype of each array that a try leaves."""
+        return fields_of(config.policy)
+
+    def behaviour(
+        self, config: PushGraspSettings, options: Mapping[str, Any], checkpoint: Path | None, device: str
+    ) -> Behaviour:
+        """How a stage collects; ``options`` as ``BehaviourSettings``.
+
+        Raises:
+            ConfigError: an option is refused.
+        """
+        settings = BehaviourSettings.from_mapping(options, "behaviour")
+        return Behaviour(config.policy, settings, checkpoint, device)
+
+    def learner(self, config: PushGraspSettings, device: str, seed: int) -> Learner:
+        """What learns."""
+        return Learner(config.policy, config.learn, seed, device)
+
+
+RECIPE = PushGraspRecipe()
