@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+from setuptools import find_packages, setup
+
+package_name = "grasp_control"
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    packages=find_packages(exclude=["test"]),
+    package_data={package_name: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (f"share/{package_name}", ["package.xml"]),
+    ],
+    install_requires=["setuptools", "numpy", "scipy", "pydantic", "tyro", "ur_rtde", "pymodbus"],
+    zip_safe=True,
+    maintainer="Grasp maintainers",
+    maintainer_email="maintainers@users.noreply.b-seed-9ef2b43f.example",
+    description="Hardware drivers of arms and grippers, their nodes, and loopback controllers.",
+    license="Apache-2.0",
+)
