@@ -59,6 +59,7 @@ class NumbaBackend:
         with threads(self._threads):
             if not self._blocks_are_current:
                 raycast_kernels.fill_blocks(self._tsdf, self._blocks)
+                raycast_kernels.add_reach(self._blocks)
                 self._blocks_are_current = True
             raycast_kernels.render(
                 self._tsdf, self._colour, self._blocks, origins, bases, R, pinhole, near, far,

@@ -2,7 +2,8 @@
 """Casting rays into the voxels, on the CPU.
 
 Positions are in voxel units (voxel centres at whole numbers); along a ray they are measured by the depth ``s`` in
-metres, so that what is found is the depth itself. Blocks of voxels without a surface are crossed in one step.
+metres, so that what is found is the depth itself. Blocks of voxels without a surface are crossed in one step, and so is
+the largest cube of blocks of one kind around one.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import numpy as np
 
 from grasp_fusion.jit import kernel
 
-# Edge of a block in voxels, as a power of two.
-BLOCK_BITS = 3
+# Edge of a block in voxels, as a power of two. Small, because a ray samples every mixed block voxel by voxel.
+BLOCK_BITS = 2
 # What a block holds.
 FREE, MIXED, UNOBSERVED = 0, 1, 2
 # What a ray met; grasp_fusion.render.ViewStatus names them.
 HIT, FREE_SPACE, UNKNOWN, OUTSIDE = 0, 1, 2, 3
+# A block's byte holds its kind in so many low bits, and in the others how far its cube reaches, in blocks.
+KIND_BITS, KIND_MASK, MAX_REACH = 2, 3, 63
 # A block whose smallest distance is above this share of the truncation holds no surface.
 FREE_ABOVE = 0.95
 # A step is this share of the distance: a projective distance overestimates on slanted surfaces.
@@ -27,13 +30,15 @@ SHORTEST_STEP = 0.5
 UNKNOWN_STEP = 1.0
 # How far past the border of a block its next one is entered, in voxels.
 PAST_BORDER = 1e-3
+# Stands for one over zero, without an infinity that would make NaN of a zero distance.
+NEVER = 1e30
 # Halvings of the last step by regula falsi.
 REFINEMENTS = 4
 
 
 @kernel()
 def fill_blocks(tsdf, blocks):
-    """Write what every block of 8 x 8 x 8 cells holds (FREE, MIXED or UNOBSERVED) into ``blocks`` uint8."""
+    """Write what every block of cells holds (FREE, MIXED or UNOBSERVED) into ``blocks`` uint8."""
     size_x, size_y, size_z = tsdf.shape
     edge = 1 << BLOCK_BITS
     for bx in numba.prange(blocks.shape[0]):
@@ -56,6 +61,46 @@ def fill_blocks(tsdf, blocks):
                     blocks[bx, by, bz] = FREE
                 else:
                     blocks[bx, by, bz] = MIXED
+
+
+@numba.njit
+def _reach_from(blocks, i, j, k, di, dj, dk, kind, least):
+    """The reach of block (i, j, k) as far as its neighbour at an offset limits it."""
+    x, y, z = i + di, j + dj, k + dk
+    if x < 0 or y < 0 or z < 0 or x >= blocks.shape[0] or y >= blocks.shape[1] or z >= blocks.shape[2]:
+        return least
+    other = np.int64(blocks[x, y, z])
+    return min(least, (other >> KIND_BITS) + 1) if other & KIND_MASK == kind else 1
+
+
+@kernel(parallel=False)
+def add_reach(blocks):
+    """Add to every block how far around it all is of its own kind: ``blocks`` becomes kind + (reach << KIND_BITS).
+
+    A reach of r says that the blocks up to r - 1 away along any axis hold the same, or lie outside of the volume; mixed
+    blocks get none. A chamfer transform of the Chebyshev distance, exact in two sweeps.
+    """
+    size_x, size_y, size_z = blocks.shape
+    for sweep in range(2):
+        to = -1 if sweep == 0 else 1
+        for a in range(size_x):
+            i = a if sweep == 0 else size_x - 1 - a
+            for b in range(size_y):
+                j = b if sweep == 0 else size_y - 1 - b
+                for c in range(size_z):
+                    k = c if sweep == 0 else size_z - 1 - c
+                    kind = np.int64(blocks[i, j, k]) & KIND_MASK
+                    if kind == MIXED:
+                        continue
+                    least = MAX_REACH if sweep == 0 else np.int64(blocks[i, j, k]) >> KIND_BITS
+                    # The thirteen neighbours that this sweep has been at.
+                    for db in range(-1, 2):
+                        for dc in range(-1, 2):
+                            least = _reach_from(blocks, i, j, k, to, db, dc, kind, least)
+                    for dc in range(-1, 2):
+                        least = _reach_from(blocks, i, j, k, 0, to, dc, kind, least)
+                    least = _reach_from(blocks, i, j, k, 0, 0, to, kind, least)
+                    blocks[i, j, k] = kind + (min(least, MAX_REACH) << KIND_BITS)
 
 
 @numba.njit
@@ -91,13 +136,11 @@ def distance_at(tsdf, x, y, z):
 
 
 @numba.njit
-def _to_border(x, dx, b):
-    """How far in s until the ray leaves block number b along one axis."""
-    if dx > 0.0:
-        return (((b + 1) << BLOCK_BITS) - x) / dx
-    if dx < 0.0:
-        return ((b << BLOCK_BITS) - x) / dx
-    return np.inf
+def _to_border(x, over_d, b, reach):
+    """How far in s until the ray leaves the cube of blocks around block number b along one axis."""
+    if over_d > 0.0:
+        return (((b + reach) << BLOCK_BITS) - x) * over_d
+    return (((b + 1 - reach) << BLOCK_BITS) - x) * over_d
 
 
 @numba.njit
@@ -118,6 +161,10 @@ def cast(tsdf, blocks, ox, oy, oz, dx, dy, dz, near, far, truncation_voxels):
     if not enter < leave:
         return OUTSIDE, np.nan
     per_voxel = 1.0 / np.sqrt(dx * dx + dy * dy + dz * dz)
+    # Along an axis that the ray does not move on it never reaches a border.
+    over_dx = 1.0 / dx if dx != 0.0 else NEVER
+    over_dy = 1.0 / dy if dy != 0.0 else NEVER
+    over_dz = 1.0 / dz if dz != 0.0 else NEVER
     s, before_s, before = enter, enter, np.nan
     unknown = False
     while s < leave:
@@ -125,14 +172,22 @@ def cast(tsdf, blocks, ox, oy, oz, dx, dy, dz, near, far, truncation_voxels):
         bx = min(max(int(x), 0) >> BLOCK_BITS, blocks.shape[0] - 1)
         by = min(max(int(y), 0) >> BLOCK_BITS, blocks.shape[1] - 1)
         bz = min(max(int(z), 0) >> BLOCK_BITS, blocks.shape[2] - 1)
-        kind = blocks[bx, by, bz]
+        block = np.int64(blocks[bx, by, bz])
+        kind = block & KIND_MASK
         if kind != MIXED:
-            border = min(_to_border(x, dx, bx), _to_border(y, dy, by), _to_border(z, dz, bz))
+            r = block >> KIND_BITS
+            border = min(_to_border(x, over_dx, bx, r), _to_border(y, over_dy, by, r), _to_border(z, over_dz, bz, r))
             unknown |= kind == UNOBSERVED
             before = np.nan if kind == UNOBSERVED else 1.0
             before_s = s = s + max(border, 0.0) + PAST_BORDER * per_voxel
             continue
-        value = distance_at(tsdf, x, y, z)
+        # The nearest voxel alone says whether the point is observed; that spares most of the others.
+        nearest = tsdf[
+            min(int(x + 0.5), tsdf.shape[0] - 1),
+            min(int(y + 0.5), tsdf.shape[1] - 1),
+            min(int(z + 0.5), tsdf.shape[2] - 1),
+        ]
+        value = distance_at(tsdf, x, y, z) if nearest == nearest else np.nan
         if value != value:
             unknown = True
             before = np.nan
@@ -204,7 +259,7 @@ def render(
     Args:
         tsdf: float32 [X, Y, Z] with NaN where unobserved.
         colour: uint16 [X, Y, Z, 4]; ignored unless ``has_colour``.
-        blocks: uint8, from ``fill_blocks``.
+        blocks: uint8, from ``fill_blocks`` and ``add_reach``.
         origins: float64 [N, 3], camera centres in voxel units.
         bases: float64 [N, 3, 3], maps directions of the cameras' frames into voxel units.
         R: float64 [N, 3, 3], rotates directions of the voxels' axes into the frame that normals are wanted in.

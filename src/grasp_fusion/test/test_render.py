@@ -3,10 +3,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from grasp_core.camera import Intrinsics
 from grasp_core.geometry import NotRigidError, look_at
 from grasp_fusion.analytic_scene import Box, Plane, photograph
+from grasp_fusion.raycast_kernels import FREE, KIND_BITS, KIND_MASK, MAX_REACH, MIXED, UNOBSERVED, add_reach
 from grasp_fusion.render import ViewStatus, render_views
 
 
@@ -127,3 +130,20 @@ def test_threads_may_fuse_and_render_at_once(fused, camera, scene, ring):
         for future in rendering:
             assert (future.result().status == ViewStatus.SURFACE).mean() > 0.5
     assert fused.frames == 16
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.02, 0.6))
+def test_the_reach_of_a_block_is_the_distance_to_the_nearest_of_another_kind(seed, share):
+    generator = np.random.default_rng(seed)
+    kinds = np.full((7, 6, 9), FREE, np.uint8)
+    other = generator.random(kinds.shape) < share
+    kinds[other] = generator.choice([MIXED, UNOBSERVED], other.sum()).astype(np.uint8)
+    blocks = kinds.copy()
+    add_reach(blocks)
+    np.testing.assert_array_equal(blocks & KIND_MASK, kinds)
+    at = np.argwhere(np.ones_like(kinds, bool))
+    apart = np.abs(at[:, None] - at[None]).max(axis=2)
+    differs = kinds.reshape(-1, 1) != kinds.reshape(1, -1)
+    nearest = np.where(differs, apart, MAX_REACH).min(axis=1).reshape(kinds.shape)
+    np.testing.assert_array_equal((blocks >> KIND_BITS)[kinds != MIXED], nearest[kinds != MIXED])
