@@ -110,6 +110,14 @@ def test_bad_arguments_are_refused(fused, camera, ring):
         render_views(fused, poses[0], camera)
     with pytest.raises(NotRigidError, match=r"T_base_cameras\[1\]"):
         render_views(fused, [poses[0], 2.0 * poses[1]], camera)
+    for bad in (np.full((4, 4), np.nan), np.diag([1.0, 1.0, -1.0, 1.0]), np.full((4, 4), np.inf)):
+        with pytest.raises(NotRigidError, match=r"T_base_cameras\[1\]"):
+            render_views(fused, [poses[0], bad], camera)
+    lost = np.array(poses[1])
+    lost[0, 3] = np.nan
+    with pytest.raises(NotRigidError, match=r"T_base_cameras\[1\] contains NaN"):
+        render_views(fused, [poses[0], lost], camera)
+    assert len(render_views(fused, np.zeros((0, 4, 4)), camera)) == 0
     with pytest.raises(ValueError, match="near < far"):
         render_views(fused, poses, camera, near_m=1.0, far_m=0.5)
     with pytest.raises(ValueError, match="pinhole"):
