@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import CubicHermiteSpline
 
 from grasp_core.config import Config
 from grasp_core.geometry import Array
 from grasp_core.ports import JointTrajectory, MotionStatus
+from grasp_core.sampler import Sampler
 from grasp_sim.description import Joint
 from grasp_sim.engine import Engine
 from grasp_sim.robot import Robot
@@ -34,36 +34,6 @@ class Tolerances(Config):
 
 # A cancelled motion comes to rest within this time.
 BRAKE_S = 0.15
-
-
-class Sampler:
-    """A trajectory as a function of time: cubic where velocities are given, else linear."""
-
-    def __init__(self, trajectory: JointTrajectory, start: Array) -> None:
-        times, positions, velocities = trajectory.times_s, trajectory.positions, trajectory.velocities
-        if times[0] > 0.0:
-            times = np.concatenate([[0.0], times])
-            positions = np.concatenate([start[None], positions])
-            if velocities is not None:
-                velocities = np.concatenate([np.zeros((1, len(start))), velocities])
-        self._times, self._positions = times, positions
-        self.duration_s = float(times[-1])
-        self._spline = None
-        if velocities is not None and len(times) > 1:
-            self._spline = CubicHermiteSpline(times, positions, velocities, axis=0)
-            self._rate = self._spline.derivative()
-
-    def at(self, time_s: float) -> tuple[Array, Array]:
-        """Positions and velocities [n] at a time, held at both ends."""
-        if time_s >= self.duration_s:
-            return self._positions[-1], np.zeros(self._positions.shape[1])
-        t = max(time_s, 0.0)
-        if self._spline is not None:
-            return self._spline(t), self._rate(t)
-        k = int(np.searchsorted(self._times, t, side="right")) - 1
-        span = self._times[k + 1] - self._times[k]
-        rate = (self._positions[k + 1] - self._positions[k]) / span
-        return self._positions[k] + rate * (t - self._times[k]), rate
 
 
 @dataclass
