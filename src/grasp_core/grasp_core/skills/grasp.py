@@ -13,7 +13,8 @@ from grasp_core.skills.ports import ArmPorts, CellPorts, Mover, SkillFailure, Sk
 def grasp(ports: CellPorts, action: Grasp) -> SkillResult:
     """Carry out a grasp.
 
-    The grasp counts as held when the gripper says so after the lift. ``SLIPPED`` means it held before the lift only.
+    The grasp counts as held when the gripper, told to close again after the lift, is stopped by something.
+    ``SLIPPED`` means it held before the lift only.
     """
     hand = ports.of(action.arm)
     mover = Mover(ports, action.arm)
@@ -25,7 +26,9 @@ def grasp(ports: CellPorts, action: Grasp) -> SkillResult:
     if ports.cancel.is_set():
         raise SkillFailure(Reason.CANCELLED, "cancelled while closing")
     mover.along_line(_lifted(ports, mover.T_base_tcp), "the lift", touching=True)
-    return _judge(action, closed, hand.gripper.state())
+    # Closing once more brings the fingers to rest: what turned between them is still held, what fell lets them close.
+    lifted = hand.gripper.move(hand.gripper.limits.min_width_m, hand.force_n, ports.cancel)
+    return _judge(action, closed, lifted)
 
 
 def _open(ports: CellPorts, hand: ArmPorts, action: Grasp) -> None:
