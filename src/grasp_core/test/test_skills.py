@@ -22,7 +22,7 @@ def test_a_grasp_on_the_object_holds_it(gantry):
     result, interventions = run(cell, GRASP)
     assert (result.success, result.reason) == (True, Reason.HELD)
     assert cell.arm.position[2] == pytest.approx(0.02 + 0.1)
-    assert cell.gripper.commands == [0.11, 0.0]
+    assert cell.gripper.commands == [0.11, 0.0, 0.0]
     heights = [trajectory.positions[-1, 2] for trajectory in cell.arm.executed]
     assert heights == pytest.approx([0.12, 0.02, 0.12])
     assert interventions == ()
