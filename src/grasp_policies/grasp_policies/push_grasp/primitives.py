@@ -76,10 +76,21 @@ def push_mask(state: State, angle: float, map_settings: MapSettings, settings: P
         shift = (-np.sin(angle) * distance / pixel_m, -np.cos(angle) * distance / pixel_m)
         ahead |= _shifted(objects, round(shift[0]), round(shift[1]))
     free = ~ndimage.binary_dilation(objects, iterations=max(1, round(SURFACE_RADIUS_M / pixel_m)))
-    inset = round(settings.push_inset_m / pixel_m)
-    inside = np.zeros_like(objects)
-    inside[inset : objects.shape[0] - inset, inset : objects.shape[1] - inset] = True
-    return ahead & free & inside
+    return ahead & free & _room(objects.shape, angle, map_settings, settings)
+
+
+def _room(
+    shape: tuple[int, ...], angle: float, map_settings: MapSettings, settings: PrimitiveSettings
+) -> NDArray[np.bool_]:
+    """Pixels from which half a push stays within the inset."""
+    inset = settings.push_inset_m / map_settings.pixel_m
+    way = 0.5 * settings.push_length_m / map_settings.pixel_m
+    ranges = []
+    for size, step in zip(shape, (np.sin(angle), np.cos(angle)), strict=True):
+        places = np.arange(size) + 0.5
+        end = places + way * step
+        ranges.append((np.minimum(places, end) >= inset) & (np.maximum(places, end) <= size - inset))
+    return ranges[0][:, None] & ranges[1][None, :]
 
 
 def _shifted(mask: NDArray[np.bool_], rows: int, columns: int) -> NDArray[np.bool_]:
