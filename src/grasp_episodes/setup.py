@@ -12,12 +12,19 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
     ],
-    install_requires=["setuptools", "numpy", "pydantic"],
+    install_requires=["setuptools", "numpy", "pydantic", "opencv-contrib-python-headless", "mcap", "PyYAML"],
     extras_require={"test": ["pytest"]},
     zip_safe=True,
     maintainer="Grasp maintainers",
     maintainer_email="maintainers@users.noreply.b-seed-9ef2b43f.example",
-    description="RosCell: a cell over topics and actions, whether a simulator or a robot answers.",
+    description="Episodes on a running graph: RosCell, the episode manager, its judges, the recorder.",
     license="Apache-2.0",
-    entry_points={"grasp.cells": ["ros = grasp_episodes.ros_cell:RosCell"]},
+    entry_points={
+        "console_scripts": [
+            "episode_manager_node = grasp_episodes.episode_manager_node:main",
+            "recorder_node = grasp_episodes.recorder_node:main",
+            "run_episodes = grasp_episodes.run_episodes_node:main",
+        ],
+        "grasp.cells": ["ros = grasp_episodes.ros_cell:RosCell"],
+    },
 )

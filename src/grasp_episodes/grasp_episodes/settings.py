@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``RosCell`` must be told: how to behave, and what it cannot learn from the graph about the robot."""
+"""What ``RosCell`` and the nodes of this package must be told, and what they cannot learn from the graph."""
 
 from __future__ import annotations
 
@@ -46,6 +46,37 @@ class RosCellOptions(Config):
     """Go back to the ready state after a ``Grasp`` or a ``Push``, out of the cameras' view."""
     steps: int | None = None
     """How many actions an episode has; none without a limit."""
+
+
+class ManagerConfig(Config):
+    """Parameters of the episode manager."""
+
+    cell: Annotated[str, Field(min_length=1)] = "ur5"
+    """Name of the cell, a file in config/cells."""
+    tf_prefix: str = ""
+    """In front of every joint and frame of the robot."""
+    judge: Literal["", "gripper", "image", "simulator"] = ""
+    """Who judges a grasp; empty: as the cell's file says."""
+    judge_camera: str = ""
+    """The camera of judge:=image; empty: the cell's first fixed one with depth."""
+    aligned_depth: bool = False
+    """Take that camera's depth from aligned_depth_to_color/image_raw."""
+    reset_scene: bool = True
+    """Ask for a new scene before each episode; false: take the scene as it is and only make the robot ready."""
+    max_actions: Annotated[int, Field(ge=0, le=100_000)] = 60
+    """Actions before an episode ends where the goal does not say; 0 for no limit."""
+    stuck_after: Annotated[int, Field(ge=1, le=1000)] = 10
+    """An episode is stuck after so many actions in a row that changed nothing."""
+    retries: Annotated[int, Field(ge=0, le=20)] = 3
+    """How often in a row a part may fail and be tried again."""
+    policy_wait_s: Seconds = 60.0
+    """How long to wait for somebody to offer the action infer; a policy that was started again takes its time."""
+    infer_timeout_s: Seconds = 15.0
+    """Longest time for one decision."""
+    recorder_wait_s: Seconds = 20.0
+    """How long to wait for the recorder to begin or end a bag."""
+    recorder_silence_s: Seconds = 5.0
+    """The robot stops between actions when the recorder has been silent for so long."""
 
 
 class RobotData(Kinematics, Protocol):

@@ -34,7 +34,7 @@ Metres = Annotated[float, Field(gt=0.0, le=1.0)]
 SPEC = PolicySpec(
     name="highest_point",
     cells=("ur5",),
-    cameras=(CameraNeed("fixed_camera", rgb=False, depth=True),),
+    cameras=(CameraNeed("fixed_camera", rgb=True, depth=True),),
     actions=("grasp", "stop"),
     description="scripted baseline: grasps what stands highest, from above, across its thinner side",
 )
