@@ -12,10 +12,29 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
     ],
-    install_requires=["setuptools", "numpy", "scipy", "pydantic", "torch", "safetensors", "zarr", "tyro", "tqdm"],
+    install_requires=[
+        "setuptools",
+        "numpy",
+        "scipy",
+        "pydantic",
+        "torch",
+        "safetensors",
+        "zarr",
+        "tyro",
+        "tqdm",
+        "matplotlib",
+        "tensorboard",
+    ],
     zip_safe=False,
     maintainer="Grasp maintainers",
     maintainer_email="maintainers@users.noreply.b-seed-9ef2b43f.example",
     description="Replay, collection, training and evaluation of grasping policies.",
     license="Apache-2.0",
+    entry_points={
+        "console_scripts": [
+            "collect = grasp_learning.collect:main",
+            "train = grasp_learning.train:main",
+            "learn = grasp_learning.learn:main",
+        ]
+    },
 )

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finding policies, cameras, drivers and cells by name through entry points, so that a user's package can add one.
 
-Groups: ``grasp.policies``, ``grasp.cameras``, ``grasp.drivers``, ``grasp.cells``. Listing a group imports nothing.
+Groups: ``grasp.policies``, ``grasp.cameras``, ``grasp.drivers``, ``grasp.cells``, ``grasp.recipes``. Listing a
+group imports nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import difflib
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-GROUPS = ("grasp.policies", "grasp.cameras", "grasp.drivers", "grasp.cells")
+GROUPS = ("grasp.policies", "grasp.cameras", "grasp.drivers", "grasp.cells", "grasp.recipes")
 
 
 class UnknownNameError(LookupError):

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The settings of one learning run: what is collected, stage by stage, and what is learned from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from grasp_core import resources
+from grasp_core.config import Config, ConfigError, read_yaml
+from grasp_learning.finding import find
+from grasp_learning.recipe import Recipe
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class StageSettings(Config):
+    """Collect some tries, then learn from all tries so far."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    """Short name, as it appears in folders and plots."""
+    tries: Count
+    """Tries to collect in this stage. Episodes are whole: the last may go past it."""
+    scenes: dict[str, Annotated[float, Field(gt=0.0)]]
+    """Scenes to draw from, with their weights."""
+    max_steps: Count = 60
+    """Longest episode."""
+    behaviour: dict[str, Any] = Field(default_factory=dict)
+    """How the system chooses what to try; its own settings. It follows the policy that the stage before has learned."""
+    learn: dict[str, Any] = Field(default_factory=dict)
+    """Options of the system's learner for this stage."""
+    updates: Annotated[int, Field(ge=0)] | None = None
+    """Updates in place of what the learner plans for the data; 0 learns nothing after this stage."""
+
+    @model_validator(mode="after")
+    def _has_scenes(self) -> Self:
+        if not self.scenes:
+            raise ValueError("scenes is empty; name at least one scene with its weight")
+        return self
+
+
+class LearningSettings(Config):
+    """One learning run from nothing to a checkpoint."""
+
+    recipe: str
+    """System to learn: a name in the entry points ``grasp.recipes``, or ``module:attribute``."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the system, as its recipe describes them."""
+    stages: Annotated[tuple[StageSettings, ...], Field(min_length=1)]
+    """What happens, in order."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of scenes, tries, weights and batches."""
+    cell: str | None = None
+    """Cell to collect in; none for the one that the system is made for."""
+    cell_options: dict[str, Any] = Field(default_factory=dict)
+    """Options of the simulated cell (``grasp_sim.cell.SimOptions``)."""
+    log_every: Count = 20
+    """Updates that one point of the curve is the mean of."""
+    checkpoint_every: Count = 200
+    """Updates between states that a stopped training goes on from."""
+    measure_every: Count = 200
+    """Updates between measurements on data kept aside."""
+    episode_limit_s: Annotated[float, Field(gt=0.0)] = 600.0
+    """Longest that one episode may take on the wall clock before its worker is replaced."""
+
+    @model_validator(mode="after")
+    def _stage_names(self) -> Self:
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise ValueError(f"stages {', '.join(names)}: two share a name")
+        return self
+
+    @property
+    def system(self) -> Recipe:
+        """The recipe.
+
+        Raises:
+            UnknownNameError: there is none of that name.
+        """
+        return find("grasp.recipes", self.recipe)
+
+    @property
+    def cell_name(self) -> str:
+        """The cell to collect in."""
+        return self.cell or self.system.cell
+
+    def system_settings(self) -> Any:
+        """The system's own settings, checked.
+
+        Raises:
+            ConfigError: they are refused.
+        """
+        return self.system.config_type.from_mapping(self.settings, f"settings of {self.recipe}")
+
+    def stage_number(self, name: str) -> int:
+        """Position of a stage.
+
+        Raises:
+            ConfigError: there is none of that name.
+        """
+        names = [stage.name for stage in self.stages]
+        if name not in names:
+            raise ConfigError(f"no stage {name!r}; there is {', '.join(names)}")
+        return names.index(name)
+
+
+def load_settings(path: Path) -> LearningSettings:
+    """Read a learning run's file; a relative path is looked for here, then in ``config/learning``.
+
+    Raises:
+        ConfigError: it is missing or refused.
+    """
+    if not path.exists() and not path.is_absolute():
+        relative = str(path).removeprefix("config/").removeprefix("learning/")
+        try:
+            path = resources.find("config", f"learning/{relative}")
+        except resources.ResourceError as error:
+            raise ConfigError(str(error)) from error
+    settings = LearningSettings.from_yaml(path)
+    settings.system_settings()
+    return settings
+
+
+def read_pinned(folder: Path, settings: LearningSettings) -> None:
+    """Write a run's settings into its folder, or refuse others than those that it was begun with.
+
+    More stages, and more tries or updates in a stage, may be added to a run later.
+
+    Raises:
+        ConfigError: a setting differs that the data or the weights depend on.
+    """
+    from grasp_learning.episode_file import write_json
+
+    file = folder / "settings.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    if file.exists():
+        try:
+            before = LearningSettings.model_validate(read_yaml(file))
+        except ValidationError as error:
+            raise ConfigError(f"{file}: is not of this version: {error}") from None
+        changed = _differences(before, settings)
+        if changed:
+            raise ConfigError(f"{folder} was begun with other settings ({'; '.join(changed)}); use another --out")
+    write_json(file, settings.model_dump(mode="json"))
+
+
+def _differences(before: LearningSettings, now: LearningSettings) -> list[str]:
+    free = {"stages", "log_every", "checkpoint_every", "measure_every", "episode_limit_s"}
+    a, b = before.model_dump(mode="json"), now.model_dump(mode="json")
+    found = [f"{name}: {a[name]!r} then, {b[name]!r} now" for name in a if name not in free and a[name] != b[name]]
+    if len(now.stages) < len(before.stages):
+        found.append(f"stages: {len(before.stages)} then, {len(now.stages)} now")
+    for old, new in zip(before.stages, now.stages, strict=False):
+        c, d = old.model_dump(mode="json"), new.model_dump(mode="json")
+        names = [name for name in c if name not in ("tries", "updates") and c[name] != d[name]]
+        found += [f"stages.{old.name}.{name}: {c[name]!r} then, {d[name]!r} now" for name in names]
+    return found
