@@ -5,10 +5,14 @@ import numpy as np
 import pytest
 import torch
 
+from grasp_policies.push_grasp import checkpoint
 from grasp_policies.push_grasp.learner import Learner, LearnSettings
+from grasp_policies.push_grasp.online import OnlineLearner
+from grasp_policies.push_grasp.primitives import Choice
 from grasp_policies.push_grasp.settings import GRASP, PUSH, NetworkSettings
+from grasp_policies.push_grasp.values import Evaluator
 
-from .push_grasp_toy import ToyEpisodes, toy_config
+from .push_grasp_toy import ToyEpisodes, bar, toy_config
 
 CONFIG = toy_config(network=NetworkSettings(channels=12))
 SETTINGS = LearnSettings(epochs=6, batch=32, threads=1, learning_rate=4e-3)
@@ -82,3 +86,24 @@ def test_prioritised_tries_are_those_that_were_wrong():
     drawn = learner._draw(GRASP, np.random.default_rng(0))
     # A power law of exponent 2 gives rank 1 about 6 of 10 draws.
     assert 0.3 < np.mean(drawn == wrong) < 0.9
+
+
+def test_learning_while_acting_moves_towards_the_reward_and_is_undone():
+    # F56
+    config = toy_config()
+    networks = checkpoint.make_networks(config)
+    state = bar(np.random.default_rng(0), 0.3, (56.0, 56.0))
+    choice = Choice(GRASP, 56, 56, 4)
+
+    def value() -> float:
+        values = Evaluator(networks, config).values(state, GRASP)
+        distance = np.abs(values.pixels - np.array([56, 56])).max(axis=-1) + np.where(np.isinf(values.q), 999, 0)
+        return float(values.q[4].ravel()[distance[4].argmin()])
+
+    first = value()
+    learner = OnlineLearner(networks, config, 0.05)
+    losses = [learner.learn(choice, state, state, True, True, 0.9) for _ in range(8)]
+    assert losses[-1] < losses[0]
+    assert value() > first
+    learner.restore()
+    assert value() == first

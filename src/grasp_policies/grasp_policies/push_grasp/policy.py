@@ -13,13 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from grasp_core.actions import Action, Stop
+from grasp_core.cell import Outcome
 from grasp_core.observation import Observation
 from grasp_core.policy import CameraNeed, Candidate, Decision, Goal, PolicySpec
 from grasp_policies.push_grasp import checkpoint
 from grasp_policies.push_grasp.choosing import Passed, choose, runners_up, without
 from grasp_policies.push_grasp.network import QNetwork
+from grasp_policies.push_grasp.online import OnlineLearner
 from grasp_policies.push_grasp.primitives import Choice, to_action
-from grasp_policies.push_grasp.settings import PRIMITIVES, ActingSettings, PushGraspConfig
+from grasp_policies.push_grasp.settings import GRASP, PRIMITIVES, ActingSettings, PushGraspConfig
 from grasp_policies.push_grasp.state import State, changed, look
 from grasp_policies.push_grasp.values import Evaluator, Values
 
@@ -50,6 +52,9 @@ class PushGraspPolicy:
         device = torch.device(acting.device)
         self._networks = {p: n.to(device).eval() for p, n in networks.items()}
         self._evaluator = Evaluator(self._networks, config, acting.device)
+        self._learner = (
+            OnlineLearner(self._networks, config, acting.learning_rate) if acting.learning_rate > 0.0 else None
+        )
         self._rng = np.random.default_rng(0)
         self._last: tuple[State, Choice] | None = None
         self._passed: list[Passed] = []
@@ -60,7 +65,10 @@ class PushGraspPolicy:
         return SPEC
 
     def reset(self, goal: Goal, seed: int) -> None:
-        """Begin an episode; there is no goal but an empty table."""
+        """Begin an episode; there is no goal but an empty table. What was learned while acting is forgotten."""
+        if self._learner is not None:
+            self._learner.restore()
+            self._evaluator = Evaluator(self._networks, self._config, self._acting.device)
         self._rng = np.random.default_rng((seed, 11))
         self._last = None
         self._passed = []
@@ -97,6 +105,20 @@ class PushGraspPolicy:
         candidates = self._candidates(values, state, choice)
         clock.lap("choice")
         return Decision(action, value, candidates, maps, clock.laps)
+
+    def learn(self, outcome: Outcome) -> None:
+        """Learn from what the last decision brought; does nothing unless ``learning_rate`` asks for it."""
+        if self._learner is None or self._last is None:
+            return
+        before, choice = self._last
+        after = look(outcome.observation, self._config.map)
+        success = choice.primitive == GRASP and bool(outcome.success)
+        different = success or changed(before, after)
+        future = 0.0
+        if different and self._config.method == "push_grasp":
+            future = max(0.0, *(self._evaluator.values(after, p).best for p in self._config.primitives))
+        self._learner.learn(choice, before, after, success, different, future)
+        self._evaluator = Evaluator(self._networks, self._config, self._acting.device)
 
     def _remember(self, state: State) -> None:
         self._passed = [entry.later() for entry in self._passed if entry.left > 1]
