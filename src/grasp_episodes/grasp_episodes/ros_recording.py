@@ -17,6 +17,8 @@ from grasp_core.ports import StateError
 from grasp_episodes.ros_calls import call_service
 from grasp_interfaces.srv import RecordEpisode
 
+STATUS_GRACE_S = 2.0
+
 
 class RecordingError(RuntimeError):
     """The recorder does not do what it was asked for; the message says why."""
@@ -30,7 +32,7 @@ class RecorderClient:
         self._wait_s, self._silence_s = wait_s, silence_s
         self._lock = threading.Lock()
         self._status: DiagnosticStatus | None = None
-        self._heard = 0.0
+        self._heard = self._begun = 0.0
         self._recording = ""
         node.create_subscription(DiagnosticStatus, "recorder/status", self._keep, 10, callback_group=group)
 
@@ -44,7 +46,8 @@ class RecorderClient:
         request = RecordEpisode.Request(command=RecordEpisode.Request.BEGIN, episode_id=episode_id, configuration=text)
         bag = self._ask(request).bag
         with self._lock:
-            self._recording, self._heard, self._status = episode_id, time.monotonic(), None
+            self._recording, self._status = episode_id, None
+            self._begun = self._heard = time.monotonic()
         return bag
 
     def end(self, episode_id: str, steps: int) -> str:
@@ -69,7 +72,9 @@ class RecorderClient:
             status = self._status
             if status is not None and status.level == DiagnosticStatus.ERROR:
                 return f"recording failed: {status.message}"
-            if status is not None and status.hardware_id != self._recording:
+            # A status from before the beginning may still have been on its way then.
+            is_fresh = self._heard - self._begun > STATUS_GRACE_S
+            if status is not None and is_fresh and status.hardware_id != self._recording:
                 return f"the recorder was started again and has lost episode {self._recording}"
         return None
 
