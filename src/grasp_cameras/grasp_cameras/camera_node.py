@@ -83,16 +83,23 @@ class CameraNode(Node):
             to_depth = ros.transform_message(frame.T_color_depth, self._color_frame, self._depth_frame, frame.stamp_ns)
             self._static_tf.sendTransform([*self._mount_tf, to_depth])
             self._depth_tf_sent = True
+        # Images first: what takes longer to make, or fewer wait for, must not hold them up.
         if frame.rgb is not None:
             self._send("color", lambda: ros.image_message(frame.rgb, "rgb8", color_head))
-            self._send_info("color", frame.color_intrinsics, frame.rgb.shape, color_head)
-            self._send("jpeg", lambda: ros.compressed_message(frame.rgb, self._settings.jpeg_quality, color_head))
         if frame.depth is not None:
             self._send_depth("depth", frame.depth, frame.depth_scale_m, depth_head)
-            self._send_info("depth", frame.depth_intrinsics, frame.depth.shape, depth_head)
         if frame.aligned_depth is not None:
             self._send_depth("aligned_depth_to_color", frame.aligned_depth, frame.depth_scale_m, color_head)
-            self._send_info("aligned_depth_to_color", frame.color_intrinsics, frame.aligned_depth.shape, color_head)
+        for topic, image, intrinsics, head in (
+            ("color", frame.rgb, frame.color_intrinsics, color_head),
+            ("depth", frame.depth, frame.depth_intrinsics, depth_head),
+            ("aligned_depth_to_color", frame.aligned_depth, frame.color_intrinsics, color_head),
+        ):
+            if image is not None:
+                info = ros.camera_info_message(intrinsics, image.shape[1], image.shape[0], head)
+                self._topics[f"{topic}_info"].publish(info)
+        if frame.rgb is not None:
+            self._send("jpeg", lambda: ros.compressed_message(frame.rgb, self._settings.jpeg_quality, color_head))
         if frame.depth is not None:
             self._send("points", lambda: self._cloud(frame, color_head))
 
@@ -100,9 +107,6 @@ class CameraNode(Node):
         """Make and publish a message where somebody wants it."""
         if self._topics[topic].get_subscription_count() > 0:
             self._topics[topic].publish(make())
-
-    def _send_info(self, topic: str, intrinsics: Any, shape: tuple[int, ...], head: Any) -> None:
-        self._topics[f"{topic}_info"].publish(ros.camera_info_message(intrinsics, shape[1], shape[0], head))
 
     def _send_depth(self, topic: str, depth: np.ndarray, scale_m: float, head: Any) -> None:
         encoding = self._settings.depth_encoding
