@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of fusion at work on real data, and how far the fused surface is from what a camera saw.
+"""Pictures of fusion at work, and how far the fused surface is from what a camera saw.
 
-Usage: fusion_pictures.py --data DIR --out DIR, where DIR holds rgbd_sequence/ (frame-NNNNNN.color.jpg, .depth.png in
+Usage: fusion_pictures.py --out DIR [--data DIR]. Without data the simulated UR5 cell is shown; with data also real
+pictures, where DIR holds rgbd_sequence/ (frame-NNNNNN.color.jpg, .depth.png in
 millimetres, .pose.txt camera to world, camera-intrinsics.txt) and tabletop_frame/ (color.png, depth.png, meta.mat).
 """
 
@@ -20,11 +21,11 @@ from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from grasp_core.camera import CameraFrame, Intrinsics, depth_to_metres
-from grasp_core.geometry import Array, apply, invert, transform
+from grasp_core.geometry import Array, apply, invert, look_at, transform
 from grasp_fusion.config import TsdfConfig
 from grasp_fusion.heightmap import HeightmapConfig, heightmap
 from grasp_fusion.render import ViewStatus, render_views
-from grasp_fusion.surface import mesh, point_cloud, write_ply
+from grasp_fusion.surface import PointCloud, mesh, point_cloud, write_ply
 from grasp_fusion.volume import TsdfVolume
 
 log = logging.getLogger("fusion_pictures")
@@ -37,10 +38,10 @@ STATUS_RGB = np.array([[90, 160, 90], [235, 235, 255], [60, 60, 60], [0, 0, 0]],
 class Arguments:
     """What to read, what to write."""
 
-    data: Path
-    """Folder with rgbd_sequence/ and tabletop_frame/."""
     out: Path
     """Folder that the pictures are written to."""
+    data: Path | None = None
+    """Folder with rgbd_sequence/ and tabletop_frame/; none for the simulation only."""
     voxel_m: float = 0.01
     """Voxel edge for the sequence."""
     held_out: int = 60
@@ -74,15 +75,15 @@ def normal_picture(normals: np.ndarray) -> np.ndarray:
     return np.nan_to_num(127.5 * (normals * [1, -1, -1] + 1.0)).astype(np.uint8)
 
 
-def grid(rows: list[list[np.ndarray]], titles: list[list[str]], path: Path) -> None:
-    """Write pictures of one size side by side, a title over each."""
-    height = rows[0][0].shape[0]
+def grid(rows: list[list[np.ndarray]], titles: list[list[str]], path: Path, scale: float = 1.0) -> None:
+    """Write pictures of one height side by side, a title over each."""
+    height = round(scale * rows[0][0].shape[0])
     drawn = []
     for pictures, names in zip(rows, titles, strict=True):
         line = []
         for picture, name in zip(pictures, names, strict=True):
             width = round(picture.shape[1] * height / picture.shape[0])
-            cell = cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST)
+            cell = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
             cell = cv2.copyMakeBorder(cell, 24, 4, 4, 4, cv2.BORDER_CONSTANT, value=(255, 255, 255))
             line.append(cv2.putText(cell, name, (8, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA))
         drawn.append(np.concatenate(line, axis=1))
@@ -116,6 +117,74 @@ def bounds(frames: list[CameraFrame], far_m: float) -> tuple[Array, Array]:
     return low - 0.1, high + 0.1
 
 
+def side_view(cloud: PointCloud, T_base_side: Array, camera: Intrinsics, splat: int) -> np.ndarray:
+    """A cloud as squares of ``splat`` pixels seen from a pose, the farther first, so that the nearer cover them."""
+    local = apply(invert(T_base_side), cloud.points_m)
+    order = np.argsort(-local[:, 2])
+    order = order[local[order, 2] > 0.05]
+    u, v = np.rint(camera.project(local[order])).astype(int).T
+    inside = (u >= 0) & (v >= 0) & (u < camera.width) & (v < camera.height)
+    border = splat // 2
+    drawn = np.full((camera.height + 2 * border, camera.width + 2 * border, 3), 255, np.uint8)
+    for dv, du in np.ndindex(splat, splat):
+        drawn[v[inside] + dv, u[inside] + du] = cloud.rgb[order][inside]
+    return drawn[border : border + camera.height, border : border + camera.width]
+
+
+def simulated(arguments: Arguments) -> None:
+    """The UR5 cell's scene seen by a camera on its way around; what it would look like from where none has been."""
+    from grasp_sim.cameras import render
+    from grasp_sim.cell import SimCell
+
+    camera, far_m = Intrinsics.from_fov(640, 360, 0.73), 2.5
+    cell = SimCell("ur5", cameras=(), renderer="auto")
+    try:
+        cell.reset("blocks", seed=3)
+        box = cell.config.limits.workspace
+        middle = 0.5 * (np.array(box.min_m) + box.max_m) * [1, 1, 0]
+
+        def shoot(T: Array, n: int) -> CameraFrame:
+            picture = render(cell.world.engine, camera, T, 0.05, far_m)
+            depth = np.where(picture.depth_m < far_m - 0.01, picture.depth_m, np.float32(np.nan))
+            return CameraFrame(camera, T, n * FRAME_NS, picture.rgb, depth)
+
+        def pose(angle: float, radius_m: float = 0.42, height_m: float = 0.42) -> Array:
+            around = np.array([radius_m * np.cos(angle), radius_m * np.sin(angle), height_m])
+            return look_at(middle + around, middle)
+
+        low = np.array(box.min_m) - [0.05, 0.05, 0.02]
+        volume = TsdfVolume(TsdfConfig(origin_m=tuple(low), size_m=(0.55, 0.55, 0.3)))
+        # Half a round: what lies behind the objects stays unobserved.
+        for n, angle in enumerate(tqdm(np.linspace(-0.9, 0.9, 25), desc="simulate")):
+            volume.integrate(shoot(pose(angle), n))
+        frame = shoot(pose(0.0), 0)
+        unseen = [shoot(pose(angle, 0.3, 0.5), 0) for angle in (-0.6, 0.45)]
+    finally:
+        cell.close()
+    views = render_views(volume, [f.T_base_camera for f in unseen], camera)
+    truth = np.stack([f.depth_m for f in unseen])
+    hit = views.status == ViewStatus.SURFACE
+    off_mm = 1e3 * np.abs(views.depth_m - truth)[hit]
+    log.info(
+        "simulated: unseen views are off by %.2f mm (median), 90 %% within %.1f mm", *np.percentile(off_mm, [50, 90])
+    )
+    cloud = point_cloud(volume)
+    config = HeightmapConfig(corner_m=(*low[:2], 0.0), rows=183, columns=183, pixel_m=0.003)
+    found = heightmap(frame, config)
+    span = np.nanpercentile(views.depth_m[1], [5, 99.9])
+    rows = [
+        [unseen[1].rgb, depth_picture(truth[1], *span), side_view(cloud, pose(1.0, 0.5, 0.4), camera, 9)],
+        [views.rgb[1], depth_picture(views.depth_m[1], *span), normal_picture(views.normals[1])],
+        [STATUS_RGB[views.status[1]], depth_picture(found.height_m, 0.0, 0.12)[::-1], found.rgb[::-1]],
+    ]
+    titles = [
+        ["simulator, from where no camera was", "its depth", "cloud from the side"],
+        ["rendered from the volume", "rendered depth", "rendered normals"],
+        ["status", "heightmap", "from above"],
+    ]
+    grid(rows, titles, arguments.out / "fusion.png", scale=0.66)
+
+
 def sequence(arguments: Arguments) -> None:
     """Fuse all but the held-out frame and its neighbours, render it, and say how far it is off."""
     folder = arguments.data / "rgbd_sequence"
@@ -143,13 +212,16 @@ def sequence(arguments: Arguments) -> None:
     error = np.where(hit, np.abs(view.depth_m[0] - real.depth_m), np.nan)
     rows = [
         [real.rgb, depth_picture(real.depth_m, *span), depth_picture(error, 0.0, 0.05)],
-        [view.rgb[0], depth_picture(view.depth_m[0], *span), normal_picture(view.normals[0])],
-        [STATUS_RGB[view.status[0]]],
+        [
+            view.rgb[0],
+            depth_picture(view.depth_m[0], *span),
+            normal_picture(view.normals[0]),
+            STATUS_RGB[view.status[0]],
+        ],
     ]
     titles = [
         ["real colour", "real depth", "difference, 0 to 50 mm"],
-        ["rendered colour", "rendered depth", "rendered normals"],
-        ["status: green surface, pale free, grey unobserved, black outside"],
+        ["rendered colour", "rendered depth", "rendered normals", "green surface, pale free, grey unobserved"],
     ]
     grid(rows, titles, arguments.out / "sequence_held_out.png")
     write_ply(mesh(volume), arguments.out / "sequence_mesh.ply")
@@ -191,17 +263,8 @@ def tabletop(arguments: Arguments) -> None:
     cloud = point_cloud(volume)
     write_ply(cloud, arguments.out / "tabletop_cloud.ply")
     view = render_views(volume, [frame.T_base_camera], camera)
-    side = Intrinsics.from_fov(1280, 720, 0.9)
-    # Points as a picture from another side: the farther first, so that the nearer cover them.
-    T_base_side = frame.T_base_camera @ transform((-0.25, -0.1, 0.1), Rotation.from_euler("y", 0.3))
-    local = apply(invert(T_base_side), cloud.points_m)
-    order = np.argsort(-local[:, 2])
-    order = order[local[order, 2] > 0.05]
-    u, v = np.rint(side.project(local[order])).astype(int).T
-    inside = (u >= 2) & (v >= 2) & (u < side.width - 2) & (v < side.height - 2)
-    scattered = np.full((side.height, side.width, 3), 200, np.uint8)
-    for dv, du in np.ndindex(5, 5):
-        scattered[v[inside] + dv - 2, u[inside] + du - 2] = cloud.rgb[order][inside]
+    T_base_side = frame.T_base_camera @ transform((-0.45, 0.0, 0.1), Rotation.from_euler("y", 0.55))
+    scattered = side_view(cloud, T_base_side, Intrinsics.from_fov(1280, 720, 0.9), 9)
     config = HeightmapConfig(corner_m=(-0.448, -0.448, 0.0), rows=448, columns=448)
     found = heightmap(frame, config)
     log.info("tabletop: %d points, %.1f %% of the heightmap seen", len(cloud), 100 * np.isfinite(found.height_m).mean())
@@ -220,8 +283,10 @@ def main(arguments: Arguments) -> None:
     """Make all pictures."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    sequence(arguments)
-    tabletop(arguments)
+    simulated(arguments)
+    if arguments.data is not None:
+        sequence(arguments)
+        tabletop(arguments)
 
 
 if __name__ == "__main__":
