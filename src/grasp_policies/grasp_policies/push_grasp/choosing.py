@@ -15,6 +15,8 @@ from grasp_policies.push_grasp.values import Values
 
 # Pixels around a futile action that are passed over.
 PASSED_RADIUS_PX = 8
+# How many of the best actions of one primitive are looked at for candidates that lie apart.
+LOOKED_AT = 4000
 # Candidates of one primitive lie at least this far apart.
 CANDIDATE_DISTANCE_PX = 10
 
@@ -78,11 +80,12 @@ def runners_up(values: Mapping[int, Values], count: int) -> list[tuple[Choice, f
     """The best actions of all primitives that lie apart from each other, best first."""
     found: list[tuple[Choice, float]] = []
     for value in values.values():
-        q = value.q.max(axis=0)
         flat = value.q.ravel()
-        if not np.isfinite(q).any():
+        if not np.isfinite(value.best):
             continue
-        order = np.argsort(flat)[::-1][: 2000 * max(1, count)]
+        top = min(flat.size, LOOKED_AT)
+        order = np.argpartition(flat, flat.size - top)[flat.size - top :]
+        order = order[np.argsort(-flat[order], kind="stable")]
         mine: list[Choice] = []
         for index in order:
             if len(mine) >= count or not np.isfinite(flat[index]):
