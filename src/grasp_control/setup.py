@@ -18,4 +18,11 @@ setup(
     maintainer_email="maintainers@users.noreply.b-seed-9ef2b43f.example",
     description="Hardware drivers of arms and grippers, their nodes, and loopback controllers.",
     license="Apache-2.0",
+    entry_points={
+        "grasp.drivers": [
+            "ur_rtde = grasp_control.ur_arm:UrArm",
+            "rg2_modbus = grasp_control.rg2_modbus:Rg2Modbus",
+            "rg2_digital = grasp_control.rg2_digital:Rg2Digital",
+        ],
+    },
 )

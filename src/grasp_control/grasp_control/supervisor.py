@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps a link to the robot: connects, connects again after a loss, and recovers from stops when somebody asks for it.
+
+What comes back by itself: a lost connection, and the control program with it. What does not: a protective stop, an
+emergency stop, a program that somebody stopped on the pendant, power that was taken. Those wait for ``recover``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from grasp_control.arm_settings import ArmSettings
+from grasp_control.dashboard import DashboardError, dashboard
+from grasp_control.servo_loop import MOVES_IN, PLAYING, RUNNING, ServoLoop
+from grasp_control.ur_link import LinkError, UrLink
+
+# Waiting times between tries to connect (s).
+BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+# After a program was started, its state takes a moment to arrive (s).
+GRACE_S = 0.5
+
+
+class Supervisor:
+    """Looks after the link between two cycles of the loop."""
+
+    def __init__(
+        self, settings: ArmSettings, link: UrLink, loop: ServoLoop, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._s, self._link, self._loop, self._clock = settings, link, loop, clock
+        self._tries, self._next_try = 0, -1.0
+        self._had_control = False
+        self._stopped = ""
+        self._grace_until = -1.0
+
+    def look(self) -> None:
+        """Once a cycle: reconnect what is lost, notice who stopped the robot."""
+        lost = not self._link.connected or (
+            self._loop.age_s > self._s.reconnect_s and self._clock() > self._grace_until
+        )
+        if lost:
+            self._had_control = False
+            self._reconnect()
+            return
+        self._notice_stops()
+        if not self._stopped and not self._link.controlling and self._may_control():
+            self._take_control()
+
+    def recover(self, wait: Callable[[float], None]) -> tuple[bool, str]:
+        """Unlock, power on, release brakes, send the control program again; ``wait`` lets cycles pass meanwhile.
+
+        Returns:
+            Whether the robot takes commands now, and a sentence.
+        """
+        host, end = self._s.robot_ip, self._clock() + self._s.recover_timeout_s
+        last = "the robot does not answer"
+        stops = 0
+        while self._clock() < end:
+            state = self._link.state() if self._link.connected else None
+            try:
+                if state is None:
+                    self._reconnect()
+                elif state.safety_mode == 3:
+                    last = dashboard(host, "close safety popup", "unlock protective stop")[-1]
+                elif state.safety_mode not in MOVES_IN:
+                    # A button that was turned just now is told of a little later.
+                    stops += 1
+                    if stops > 1:
+                        return False, "an emergency or safety stop is still active: release it on the robot first"
+                elif state.robot_mode != RUNNING:
+                    last = dashboard(host, "power on", "brake release")[-1]
+                else:
+                    self._stopped = ""
+                    self._link.drop_control()
+                    self._take_control()
+                    if self._link.controlling:
+                        return True, "the robot takes commands"
+                    last = self._loop.stand_by
+            except DashboardError as error:
+                last = str(error)
+            wait(GRACE_S)
+        return False, f"not recovered within {self._s.recover_timeout_s:g} s: {last}"
+
+    def _may_control(self) -> bool:
+        state = self._link.state()
+        return state is not None and state.safety_mode in MOVES_IN and state.robot_mode == RUNNING
+
+    def _notice_stops(self) -> None:
+        if not self._had_control or self._clock() < self._grace_until:
+            return
+        state = self._link.state()
+        if state is None:
+            return
+        if state.safety_mode not in MOVES_IN or state.robot_mode != RUNNING:
+            self._stopped = "stopped by the robot's safety; call recover when the cause is gone"
+        elif state.runtime != PLAYING:
+            self._stopped = self._stopped or "the program was stopped on the pendant; call recover to go on"
+        if self._stopped:
+            # Told after the robot's own state is back to normal, until somebody recovers.
+            self._loop.stand_by = self._stopped
+
+    def _reconnect(self) -> None:
+        if self._clock() < self._next_try:
+            return
+        try:
+            self._link.connect()
+        except LinkError as error:
+            self._wait_longer()
+            self._loop.stand_by = str(error)
+            return
+        self._loop.counts["reconnections"] += 1
+        self._tries, self._next_try = 0, -1.0
+        self._grace_until = self._clock() + GRACE_S
+        self._loop.stand_by = self._stopped or "connected; the control program does not run yet"
+
+    def _take_control(self) -> None:
+        if self._clock() < self._next_try:
+            return
+        try:
+            self._link.take_control()
+        except LinkError as error:
+            self._wait_longer()
+            self._loop.stand_by = str(error)
+            return
+        self._tries, self._had_control = 0, True
+        self._grace_until = self._clock() + GRACE_S
+        self._loop.stand_by = ""
+
+    def _wait_longer(self) -> None:
+        self._next_try = self._clock() + BACK_OFF_S[min(self._tries, len(BACK_OFF_S) - 1)]
+        self._tries += 1
