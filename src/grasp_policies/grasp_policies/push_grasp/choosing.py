@@ -86,19 +86,16 @@ def runners_up(values: Mapping[int, Values], count: int) -> list[tuple[Choice, f
         top = min(flat.size, LOOKED_AT)
         order = np.argpartition(flat, flat.size - top)[flat.size - top :]
         order = order[np.argsort(-flat[order], kind="stable")]
-        mine: list[Choice] = []
-        for index in order:
-            if len(mine) >= count or not np.isfinite(flat[index]):
+        order = order[np.isfinite(flat[order])]
+        places = value.pixels.reshape(-1, 2)[order].astype(np.int64)
+        apart = np.ones(len(order), dtype=bool)
+        for _ in range(count):
+            if not apart.any():
                 break
-            choice = value.choice(int(index))
-            if all(_distance(choice, other) >= CANDIDATE_DISTANCE_PX for other in mine):
-                mine.append(choice)
-                found.append((choice, float(flat[index])))
+            next_ = int(apart.argmax())
+            found.append((value.choice(int(order[next_])), float(flat[order[next_]])))
+            apart &= np.abs(places - places[next_]).max(axis=1) >= CANDIDATE_DISTANCE_PX
     return sorted(found, key=lambda pair: -pair[1])[:count]
-
-
-def _distance(a: Choice, b: Choice) -> int:
-    return max(abs(a.row - b.row), abs(a.column - b.column))
 
 
 def at_random(state: State, config: PushGraspConfig, push_share: float, rng: np.random.Generator) -> Choice | None:
