@@ -10,7 +10,9 @@ usage: ./ws COMMAND [ARGUMENTS]
 
   setup          set everything up: system packages, virtual environment, wheels, stand-ins, colcon build.
                  Safe to run again; goes on where it was interrupted; a second run takes seconds.
-  demo           set up, then start the smallest real graph: two processes, an action, images; ends by itself.
+  demo [ARGS]    set up, then let the simulated UR5 clear a table of ten objects through ROS, recorded; ends by itself with
+                 a summary in recordings/latest. Launch arguments may follow (viewer:=false, objects:=4, policy:=NAME).
+  demo --smoke   set up, then start the smallest real graph: two processes, an action, images; ends by itself.
   test [ARGS]    set up, then run the test suite; arguments go to pytest (-k NAME, a path, ...).
   lint           set up, then check style, format, types, shell scripts and launch files.
   bench [NAMES]  set up, then run benchmarks/NAME.py (all without a name) and collect their JSON in .ws/bench.
@@ -46,7 +48,12 @@ case "$command" in
         ;;
     demo)
         enter
-        exec ros2 launch grasp_bringup smoke.launch.py exchanges:=5 "$@"
+        if [ "${1:-}" = --smoke ]; then
+            shift
+            exec ros2 launch grasp_bringup smoke.launch.py exchanges:=5 "$@"
+        fi
+        exec ros2 launch grasp_bringup sim_ur5.launch.py scene:=blocks objects:=10 episodes:=1 stay:=false \
+            headless_mode:=true record_dir:="$PWD/recordings" log_level:=warn "$@"
         ;;
     test)
         enter

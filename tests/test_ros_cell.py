@@ -35,7 +35,7 @@ def graph():
     with domain_id() as domain:
         environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
         command = ("ros2", "launch", "grasp_bringup", "sim_ur5.launch.py", "headless_mode:=true", f"scene:={SCENE}")
-        with Launch(environment, *command, "speed_scale:=0.4") as launch:
+        with Launch(environment, *command, "speed_scale:=0.4", "policy:=none") as launch:
             launch.wait_for("is ready")
             yield domain
         assert wait_until(lambda: launch.descendants() == [])

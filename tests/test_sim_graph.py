@@ -26,6 +26,8 @@ from grasp_interfaces.srv import ResetScene
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(240)]
 WAIT_S = 60.0
+# The cell alone: these tests move the robot themselves.
+BARE = ("headless_mode:=true", "policy:=none")
 JOINTS = [
     "shoulder_pan_joint",
     "shoulder_lift_joint",
@@ -100,7 +102,7 @@ def ur5():
 
     with domain_id() as domain:
         environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
-        command = ("ros2", "launch", "grasp_bringup", "sim_ur5.launch.py", "headless_mode:=true", "scene:=single")
+        command = ("ros2", "launch", "grasp_bringup", "sim_ur5.launch.py", *BARE, "scene:=single")
         with Launch(environment, *command) as launch:
             launch.wait_for("is ready")
             client = Client(domain)
@@ -229,7 +231,7 @@ def test_a_planned_way_can_be_driven(ur5):
 
 @pytest.mark.parametrize("cell", ["iiwa", "baxter", "hsr", "staubli"])
 def test_every_other_cell_comes_up_and_goes_away(graph_environment, cell):
-    command = ("ros2", "launch", "grasp_bringup", f"sim_{cell}.launch.py", "headless_mode:=true")
+    command = ("ros2", "launch", "grasp_bringup", f"sim_{cell}.launch.py", *BARE)
     with Launch(graph_environment, *command) as launch:
         launch.wait_for(rf"cell {cell}: scene \w+ with \d+ objects is ready")
         client = Client(int(graph_environment["ROS_DOMAIN_ID"]))
@@ -246,7 +248,7 @@ def test_every_other_cell_comes_up_and_goes_away(graph_environment, cell):
 
 
 def test_an_interrupted_launch_tells_running_goals_how_they_ended(graph_environment):
-    command = ("ros2", "launch", "grasp_bringup", "sim_ur5.launch.py", "headless_mode:=true", "scene:=single")
+    command = ("ros2", "launch", "grasp_bringup", "sim_ur5.launch.py", *BARE, "scene:=single")
     with Launch(graph_environment, *command) as launch:
         launch.wait_for("is ready")
         client = Client(int(graph_environment["ROS_DOMAIN_ID"]))

@@ -55,6 +55,28 @@ ARGUMENTS: dict[str, Argument] = {
     "use_mock_hardware": Argument("upstream's word for hardware:=mock", "false", BOOLEAN),
     "robot_ip": Argument("address of the real robot; nothing real starts without it", ""),
     "tf_prefix": Argument("prefix of every joint and frame of the robot, for several robots in one graph", ""),
+    "policy": Argument(
+        "who decides: the name of a policy; auto: the cell's learned one if models/ has a checkpoint of it, or else "
+        "its scripted baseline; none: the cell alone, without policy, episodes, recorder and viewer",
+        "auto",
+    ),
+    "checkpoint": Argument(
+        "checkpoint of the policy, a path or a folder in models/; empty: the one in models/ that bears its name", ""
+    ),
+    "episodes": Argument(
+        "how many episodes to run at once; 0: wait for goals of the action run_episodes; auto: 1 in simulation, 0 on "
+        "hardware, where nothing moves before somebody asks for it",
+        "auto",
+    ),
+    "stay": Argument("whether the graph stays up when its episodes are over", "true", BOOLEAN),
+    "judge": Argument(
+        "who judges a grasp; auto: the simulator where there is one, otherwise as the cell's file says",
+        "auto",
+        ("auto", "gripper", "image", "simulator"),
+    ),
+    "record": Argument("write a bag of each episode", "true", BOOLEAN),
+    "record_dir": Argument("folder for recordings; each start makes a folder of its own there", "recordings"),
+    "viewer": Argument("serve the viewer at http://localhost:8080 (where it is installed)", "true", BOOLEAN),
     "scene": Argument("scene to start with, a name from config/scenes; empty: the cell's default", ""),
     "objects": Argument("how many objects the scene gets; -1: as the scene says", "-1"),
     "seed": Argument("seed of the scene; the same seed gives the same scene", "0"),
@@ -71,7 +93,9 @@ ARGUMENTS: dict[str, Argument] = {
     "launch_rviz": Argument("start RViz (needs an installed ROS 2)", "false", BOOLEAN),
     "headless_mode": Argument("start no window at all, whatever gui and launch_rviz say", "false", BOOLEAN),
     "speed_scale": Argument(
-        "largest share of the joint limits that planned motions may use, more than 0 and at most 1", "0.25"
+        "largest share of the joint limits that planned motions may use, more than 0 and at most 1; auto: 0.25 on "
+        "hardware, 1 in simulation, where the cell's file alone says how fast",
+        "auto",
     ),
     "meshes": Argument(
         "the workspace's own meshes, or the vendor's where its description package is installed",

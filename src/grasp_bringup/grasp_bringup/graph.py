@@ -3,28 +3,39 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
+from pathlib import Path
 
-from launch.actions import OpaqueFunction, SetLaunchConfiguration
+from launch.actions import LogInfo, OpaqueFunction, SetLaunchConfiguration
 
-from grasp_bringup import blocks
+from grasp_bringup import blocks, episode_blocks
 from grasp_bringup.arguments import LaunchArgumentError, declare
 from grasp_bringup.cameras import camera_files, fusion_parameters
 from grasp_bringup.cells import load_cell
+from grasp_bringup.policy_choice import choose_policy
 from grasp_core import resources
-from launch import LaunchContext, LaunchDescription
+from launch import Action, LaunchContext, LaunchDescription
 
 CELL_ARGUMENTS = (
     "hardware",
     "use_mock_hardware",
     "robot_ip",
+    "policy",
+    "checkpoint",
     "scene",
     "objects",
+    "episodes",
+    "stay",
+    "judge",
     "seed",
     "planner",
     "speed_scale",
     "camera",
     "fusion",
+    "record",
+    "record_dir",
+    "viewer",
     "gui",
     "launch_rviz",
     "headless_mode",
@@ -49,13 +60,14 @@ def cell_graph(cell: str, hardware: str) -> LaunchDescription:
             blocks.drivers(cell),
             blocks.planning(cell),
             blocks.fusion(cell),
+            episode_blocks.episodes(cell),
             blocks.rviz(),
         ]
     )
 
 
-def check_arguments(context: LaunchContext, cell: str) -> list[SetLaunchConfiguration]:
-    """Refuse, before anything starts, what the cell or this machine cannot do; settle which hardware is meant.
+def check_arguments(context: LaunchContext, cell: str) -> list[Action]:
+    """Refuse, before anything starts, what the cell or this machine cannot do; settle what was left open.
 
     Raises:
         LaunchArgumentError: in one sentence what was asked and what is possible.
@@ -73,14 +85,24 @@ def check_arguments(context: LaunchContext, cell: str) -> list[SetLaunchConfigur
         raise LaunchArgumentError(
             f"the cell {cell} has no drivers for hardware:={hardware}; it has {', '.join(offered)}"
         )
-    speed_scale = _number("speed_scale", given["speed_scale"])
+    speed_scale = _number("speed_scale", _automatic(given["speed_scale"], "1.0" if hardware == "sim" else "0.25"))
     if not 0.0 < speed_scale <= 1.0:
         raise LaunchArgumentError(f"speed_scale is {speed_scale}; allowed is more than 0 and at most 1")
     scenes = resources.names("config", "scenes")
     if given["scene"] not in scenes:
         raise LaunchArgumentError(f"there is no scene {given['scene']!r}; there is {', '.join(scenes)}")
-    for name in ("objects", "seed"):
-        _whole(name, given[name])
+    episodes = _automatic(given["episodes"], "1" if hardware == "sim" else "0")
+    for name, word in (("objects", given["objects"]), ("seed", given["seed"]), ("episodes", episodes)):
+        _whole(name, word)
+    if int(episodes) < 0:
+        raise LaunchArgumentError(f"episodes is {episodes}; 0 waits for goals, 1 or more runs so many")
+    judge = _automatic(given["judge"], "simulator" if hardware == "sim" else "")
+    if judge == "simulator" and hardware != "sim":
+        raise LaunchArgumentError("judge:=simulator needs hardware:=sim; on hardware take gripper or image")
+    try:
+        chosen = choose_policy(load_cell(cell), given["policy"], given["checkpoint"])
+    except ValueError as error:
+        raise LaunchArgumentError(str(error)) from None
     if given["camera"] and hardware == "sim":
         raise LaunchArgumentError("camera:= names files of real cameras; with hardware:=sim the simulator's are used")
     try:
@@ -91,7 +113,28 @@ def check_arguments(context: LaunchContext, cell: str) -> list[SetLaunchConfigur
         raise LaunchArgumentError(str(error)) from None
     if given["launch_rviz"] == "true" and given["headless_mode"] == "false" and shutil.which("rviz2") is None:
         raise LaunchArgumentError("launch_rviz:=true needs rviz2, which comes with an installed ROS 2 distribution")
-    return [SetLaunchConfiguration("hardware", hardware)]
+    settled = {
+        "hardware": hardware,
+        "speed_scale": str(speed_scale),
+        "episodes": episodes,
+        "judge": judge,
+        "policy": chosen.policy,
+        "checkpoint": chosen.checkpoint,
+        "run_dir": str(_run_dir(given["record_dir"], cell, chosen.policy)),
+    }
+    return [
+        *(SetLaunchConfiguration(name, value) for name, value in settled.items()),
+        LogInfo(msg=f"deciding: {chosen.why}"),
+    ]
+
+
+def _automatic(given: str, value: str) -> str:
+    return value if given == "auto" else given
+
+
+def _run_dir(record_dir: str, cell: str, policy: str) -> Path:
+    now = datetime.datetime.now().astimezone()
+    return Path(record_dir).expanduser().absolute() / f"{now:%Y%m%d_%H%M%S}_{cell}_{policy}"
 
 
 def _number(name: str, text: str) -> float:

@@ -198,6 +198,9 @@ class CellConfig(Config):
     drivers: dict[Literal["real", "mock"], tuple[DriverConfig, ...]] = Field(default_factory=dict)
     """Nodes that stand in for the simulator on hardware; the simulator itself needs no entry."""
     default_policy: str | None = None
+    """The learned policy that was made for this cell."""
+    baseline_policy: str | None = None
+    """A scripted policy that stands in while the learned one has no checkpoint."""
 
     @model_validator(mode="after")
     def _references(self) -> Self:

@@ -236,5 +236,4 @@ def main(args: list[str] | None = None) -> None:
     finally:
         node.close()
         executor.shutdown(timeout_sec=2.0)
-        node.destroy_node()
         rclpy.try_shutdown()

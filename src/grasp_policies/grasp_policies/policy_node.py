@@ -157,5 +157,4 @@ def main(args: list[str] | None = None) -> None:
         pass
     finally:
         executor.shutdown(timeout_sec=2.0)
-        node.destroy_node()
         rclpy.try_shutdown()

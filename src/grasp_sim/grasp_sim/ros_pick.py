@@ -120,7 +120,8 @@ def running_graph(cell: str, truth: RosTruth) -> Iterator[None]:
         log.info("using the graph that is running")
         yield
         return
-    command = ["ros2", "launch", "grasp_bringup", f"sim_{cell}.launch.py", "headless_mode:=true", "scene:=single"]
+    command = ["ros2", "launch", "grasp_bringup", f"sim_{cell}.launch.py"]
+    command += ["headless_mode:=true", "policy:=none", "scene:=single"]
     log.info("no graph is running; starting one: %s", " ".join(command))
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
