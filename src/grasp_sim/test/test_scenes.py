@@ -118,6 +118,23 @@ def test_case_file_round_trip(tmp_path):
         read_case(path)
 
 
+def test_each_seed_moves_a_case_as_a_whole(ur5, tmp_path):
+    path = tmp_path / "pair.txt"
+    T_left, T_right = np.eye(4), np.eye(4)
+    T_left[:3, 3], T_right[:3, 3] = (-0.55, 0.05, 0.025), (-0.45, 0.05, 0.025)
+    write_case(path, [CaseObject("cube", (1, 0, 0, 1), T_left), CaseObject("cube", (0, 1, 0, 1), T_right)])
+
+    def poses(seed):
+        build(ur5, str(path), seed, settle_s=0.3)
+        return [ur5.world.pose_of(thing) for thing in ur5.world.present()]
+
+    first, again, other = poses(1), poses(1), poses(2)
+    assert np.allclose(first, again)
+    assert not np.allclose(first, other, atol=1e-3)
+    for left, right in (first, other):
+        assert np.linalg.norm(left[:3, 3] - right[:3, 3]) == pytest.approx(0.1, abs=0.002)
+
+
 @pytest.mark.skipif(not CASES.is_dir(), reason="../shared/data/push_grasp_cases is not there")
 @pytest.mark.parametrize(
     "number",

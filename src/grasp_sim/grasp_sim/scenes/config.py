@@ -16,6 +16,11 @@ Range = tuple[float, float]
 Positive = Annotated[float, Field(gt=0.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
 
+# Arrangements from files, told by their suffix, and how far a seed moves one as a whole: without it every run of a
+# deterministic policy on a case would be the same run.
+CASE_SUFFIX = ".txt"
+CASE_SHIFT_M, CASE_TURN_RAD = 0.01, 0.1
+
 
 class Container(Config):
     """An open box that the scene brings along."""
@@ -72,6 +77,10 @@ class SceneConfig(Config):
     sheet: Sheet | None = None
     case: str | None = None
     """File of an arrangement, for kind case; relative to config/scenes/cases, or absolute."""
+    shift_m: NotNegative = 0.0
+    """For kind case: the whole arrangement is moved by up to this along x and y."""
+    turn_rad: NotNegative = 0.0
+    """For kind case: the whole arrangement is turned by up to this about its middle."""
     gap_m: NotNegative = 0.0005
     """Between neighbours in packed rows."""
     row_turn_rad: NotNegative = 3.1416
@@ -101,11 +110,13 @@ def scene_names() -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=64)
 def load_scene(name: str) -> SceneConfig:
-    """A scene by name.
+    """A scene by name, or the file of an arrangement (``*.txt``), which each seed moves and turns a little.
 
     Raises:
         SceneError: no such scene, or its file is refused.
     """
+    if name.endswith(CASE_SUFFIX):
+        return SceneConfig(kind="case", objects="blocks", case=name, shift_m=CASE_SHIFT_M, turn_rad=CASE_TURN_RAD)
     try:
         return SceneConfig.from_yaml(resources.find("config", f"scenes/{name}.yaml"))
     except resources.ResourceError:

@@ -17,7 +17,7 @@ from grasp_core.geometry import Array, apply, transform
 from grasp_sim.objects.meshes import prepare
 from grasp_sim.objects.models import BrokenModelError, MeshShape, ObjectModel
 from grasp_sim.objects.sets import load_object_set
-from grasp_sim.scenes.cases import CaseObject, T_base_case, read_case
+from grasp_sim.scenes.cases import CASE_MAX, CASE_MIN, CaseObject, T_base_case, read_case
 from grasp_sim.scenes.config import Container, SceneConfig, Sheet
 from grasp_sim.scenes.events import Hooks, SheetPull
 from grasp_sim.world import SimObject, World
@@ -25,6 +25,7 @@ from grasp_sim.world import SimObject, World
 FAR_AWAY = transform((0.0, 0.0, 30.0))
 CASE_DENSITY_KG_M3 = 500.0
 CASE_SINK_M = 0.006
+CASE_MOTION_TRIES = 20
 
 
 def drop_area(
@@ -89,12 +90,29 @@ def case(world: World, scene: SceneConfig, rng: np.random.Generator) -> None:
         except resources.ResourceError as error:
             raise SceneError(str(error)) from error
     T_base = T_base_case(world.config.limits.workspace, world.config.support_z_m)
-    for entry in read_case(path):
+    entries = read_case(path)
+    T_base = T_base @ _whole_motion(entries, scene, rng)
+    for entry in entries:
         thing = world.add(_case_model(entry, path, rng), T_base @ entry.T_case_object)
         # One published line puts its block 2 cm into the table: what is too low is raised until it stands.
         sunk = world.config.support_z_m - world.api.getAABB(thing.body)[0][2]
         if sunk > CASE_SINK_M:
             world.place(thing, transform((0.0, 0.0, sunk)) @ T_base @ entry.T_case_object)
+
+
+def _whole_motion(entries: list[CaseObject], scene: SceneConfig, rng: np.random.Generator) -> Array:
+    """A small motion of the whole arrangement in its own frame, that leaves every object in the workspace."""
+    middle = np.mean([entry.T_case_object[:3, 3] for entry in entries], axis=0)
+    if scene.shift_m == 0.0 and scene.turn_rad == 0.0:
+        return np.eye(4)
+    for _ in range(CASE_MOTION_TRIES):
+        turn = Rotation.from_euler("z", rng.uniform(-scene.turn_rad, scene.turn_rad))
+        shift = np.array([*rng.uniform(-scene.shift_m, scene.shift_m, 2), 0.0])
+        T = transform(middle + shift - turn.apply(middle), turn)
+        points = np.array([apply(T, entry.T_case_object[:3, 3]) for entry in entries])
+        if np.all((points[:, :2] >= CASE_MIN[:2]) & (points[:, :2] <= CASE_MAX[:2])):
+            return T
+    return np.eye(4)
 
 
 def wall(world: World, scene: SceneConfig, rng: np.random.Generator, models: list[ObjectModel]) -> None:
