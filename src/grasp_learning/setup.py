@@ -34,6 +34,7 @@ setup(
         "console_scripts": [
             "collect = grasp_learning.collect:main",
             "train = grasp_learning.train:main",
+            "evaluate = grasp_learning.evaluate:main",
             "learn = grasp_learning.learn:main",
         ]
     },

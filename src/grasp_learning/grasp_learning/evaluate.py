@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluate policies by a protocol, in parallel processes; every policy meets the same scenes.
+
+``ros2 run grasp_learning evaluate --cell ur5 --policy push_grasp --protocol random_30 --runs 30 --seed 0 --json FILE``
+or ``python -m grasp_learning.evaluate ...``. With ``--json`` a stopped evaluation goes on when it is called again.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+import yaml
+from pydantic import Field
+from tqdm import tqdm
+
+from grasp_core import resources
+from grasp_core.cell import SceneError
+from grasp_core.config import Config, ConfigError
+from grasp_learning.collect import default_workers, one_thread_each
+from grasp_learning.episode_file import write_json
+from grasp_learning.finding import find
+from grasp_learning.protocols import Protocol, RunOrder, load_protocol, orders
+from grasp_learning.runs import RunRow, run_once
+from grasp_learning.scores import by_place, markdown, score
+from grasp_learning.usage import origin
+from grasp_learning.worker import make_cell
+from grasp_policies.node_config import find_checkpoint
+from grasp_sim.parallel import ParallelCells, WorkerError, WorkerLost
+
+log = logging.getLogger(__name__)
+
+LOST_LIMIT = 2
+
+
+class EvaluateArguments(Config):
+    """Evaluate policies in a cell. Several policies are compared on the same scenes."""
+
+    policy: tuple[str, ...] = ("push_grasp",)
+    """Policies: names in the entry points ``grasp.policies``, or ``module:attribute``."""
+    checkpoint: tuple[str, ...] = ()
+    """Checkpoint of each policy: a path, or a folder in models; ``none`` for none. Left out: the folder in models that
+    has the policy's name, where there is one."""
+    options: tuple[str, ...] = ()
+    """Options of each policy, as YAML mappings like ``{patience: 0}``."""
+    label: tuple[str, ...] = ()
+    """Name of each policy in the report; left out: its own."""
+    cell: str = "ur5"
+    """Cell, a file in config/cells."""
+    protocol: str = "random_30"
+    """Protocol: a name in config/protocols, or a YAML file."""
+    runs: int | None = Field(default=None, ge=1)
+    """Runs of each scene or case; none for the protocol's number."""
+    seed: int = Field(default=0, ge=0)
+    """Of the scenes and the policies' chance."""
+    cases: Path | None = None
+    """Folder of arrangements (*.txt) in place of the protocol's scenes."""
+    cell_options: str = "{}"
+    """Options of the simulated cell on top of the protocol's, as a YAML mapping."""
+    workers: int | None = Field(default=None, ge=1)
+    """Processes; none for one a core. The result does not depend on it."""
+    device: str = "cpu"
+    """torch device of the policies."""
+    json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None
+    """File for the result. While the evaluation runs, finished runs are in FILE.runs.jsonl."""
+
+
+class Contestant(Config):
+    """One policy of an evaluation."""
+
+    label: str
+    policy: str
+    checkpoint: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EvaluationOrder:
+    """All that a process needs for its runs."""
+
+    cell: str
+    protocol: Protocol
+    contestants: tuple[Contestant, ...]
+    device: str
+
+
+class Evaluator:
+    """Lives in a process of its own: one cell, the policies, one thread."""
+
+    def __init__(self, order: EvaluationOrder) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        import torch
+
+        torch.set_num_threads(1)
+        self._order = order
+        self._policies: dict[str, Any] = {}
+        self._cell = make_cell(order.cell, order.protocol.cell_options)
+
+    def run(self, number: int, order: RunOrder) -> dict[str, Any]:
+        """One run of a contestant; a scene that cannot be made is told as ``skipped``."""
+        contestant = self._order.contestants[number]
+        if contestant.label not in self._policies:
+            self._policies[contestant.label] = load_policy(contestant, self._order.device)
+        try:
+            row = run_once(self._cell, self._policies[contestant.label], self._order.protocol, order)
+        except SceneError as error:
+            row = RunRow(order.name, order.number, order.seed, ended="skipped", message=str(error))
+        return row.as_dict()
+
+    def close(self) -> None:
+        """Release the cell."""
+        self._cell.close()
+
+
+def load_policy(contestant: Contestant, device: str) -> Any:
+    """Make the policy with its weights.
+
+    Raises:
+        UnknownNameError, ConfigError, ResourceError: it, its options or its checkpoint are refused.
+    """
+    factory = find("grasp.policies", contestant.policy)
+    return factory.load(find_checkpoint(contestant.checkpoint or ""), device, contestant.options)
+
+
+def make_evaluator(index: int, order: EvaluationOrder) -> Evaluator:
+    """For ``ParallelCells``."""
+    return Evaluator(order)
+
+
+def evaluate(
+    cell: str,
+    protocol: Protocol,
+    contestants: tuple[Contestant, ...],
+    seed: int = 0,
+    workers: int = 1,
+    device: str = "cpu",
+    file: Path | None = None,
+    quiet: bool = False,
+) -> list[dict[str, Any]] | None:
+    """Carry out all runs and score them, one result a contestant; none where it was interrupted.
+
+    Args:
+        cell, protocol, contestants, device: what is evaluated.
+        seed: of all runs; every contestant meets the same scenes.
+        workers: processes.
+        file: of the result; finished runs are kept beside it until it is written.
+        quiet: no progress bar.
+
+    Raises:
+        ConfigError: the kept runs are those of another evaluation.
+        WorkerError: a process could not start.
+    """
+    plan = [(number, order) for order in orders(protocol, seed) for number in range(len(contestants))]
+    described = {
+        "cell": cell,
+        "seed": seed,
+        "protocol": protocol.model_dump(mode="json", exclude={"runs"}),
+        "contestants": [c.model_dump(mode="json") for c in contestants],
+    }
+    kept = _Kept(None if file is None else file.with_name(f"{file.name}.runs.jsonl"), described)
+    waiting = [(number, order) for number, order in plan if (number, order.name, order.number) not in kept.rows]
+    stop = threading.Event()
+    if waiting:
+        workers = min(workers, len(waiting))
+        made: Callable[[int], Any] = functools.partial(
+            make_evaluator, order=EvaluationOrder(cell, protocol, contestants, device)
+        )
+        with one_thread_each():
+            cells = ParallelCells(workers, made, limit_s=3600.0)
+        bar = tqdm(total=len(plan), initial=len(plan) - len(waiting), unit="run", disable=quiet)
+        lock = threading.Lock()
+        left = iter(waiting)
+
+        def serve(worker: int) -> None:
+            while not stop.is_set():
+                with lock:
+                    job = next(left, None)
+                if job is None:
+                    return
+                row = _run(cells, worker, *job)
+                with lock:
+                    kept.add(job[0], row)
+                    bar.set_postfix_str(_so_far(kept, contestants), refresh=False)
+                    bar.update()
+
+        try:
+            with cells, ThreadPoolExecutor(workers) as pool:
+                jobs = [pool.submit(serve, worker) for worker in range(workers)]
+                try:
+                    while not all(job.done() for job in jobs):
+                        time.sleep(0.1)
+                except KeyboardInterrupt:
+                    log.warning("stopping when the present runs have ended")
+                    stop.set()
+                for job in jobs:
+                    job.result()
+        finally:
+            bar.close()
+    if stop.is_set():
+        return None
+    results = []
+    for number, contestant in enumerate(contestants):
+        rows = [kept.rows[number, order.name, order.number] for order in orders(protocol, seed)]
+        results.append(_result(contestant, rows, cell, protocol, seed))
+    return results
+
+
+def _run(cells: ParallelCells[Any], worker: int, number: int, order: RunOrder) -> RunRow:
+    why = ""
+    for _ in range(LOST_LIMIT):
+        try:
+            return RunRow.from_dict(cells.call(worker, "run", number, order))
+        except WorkerLost as error:
+            why = str(error)
+    raise WorkerError(f"run {order.number} of {order.name} (seed {order.seed}): {why}")
+
+
+def _result(contestant: Contestant, rows: list[RunRow], cell: str, protocol: Protocol, seed: int) -> dict[str, Any]:
+    return {
+        "label": contestant.label,
+        "policy": contestant.policy,
+        "checkpoint": contestant.checkpoint,
+        "options": contestant.options,
+        "cell": cell,
+        "protocol": protocol.model_dump(mode="json"),
+        "seed": seed,
+        **score(rows),
+        "by_place": by_place(rows),
+        "runs": [row.as_dict() for row in rows],
+    }
+
+
+def _so_far(kept: _Kept, contestants: tuple[Contestant, ...]) -> str:
+    parts = []
+    for number, contestant in enumerate(contestants):
+        rows = [row for (who, _, _), row in kept.rows.items() if who == number]
+        if rows:
+            parts.append(f"{contestant.label} {sum(row.complete for row in rows)}/{len(rows)}")
+    return ", ".join(parts)
+
+
+class _Kept:
+    """Finished runs, on disk as they finish."""
+
+    def __init__(self, file: Path | None, described: dict[str, Any]) -> None:
+        self._file = file
+        self.rows: dict[tuple[int, str, int], RunRow] = {}
+        if file is None:
+            return
+        head = json.dumps(described, sort_keys=True)
+        if file.exists():
+            first, *lines = file.read_text(encoding="utf-8").splitlines() or [""]
+            if first != head:
+                raise ConfigError(f"{file} keeps the runs of another evaluation; remove it or take another --json")
+            for line in lines:
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue  # the last line of a killed process
+                self._take(int(entry["contestant"]), RunRow.from_dict(entry["run"]))
+        else:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(head + "\n", encoding="utf-8")
+
+    def add(self, contestant: int, row: RunRow) -> None:
+        """Keep a run."""
+        self._take(contestant, row)
+        if self._file is not None:
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"contestant": contestant, "run": row.as_dict()}) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+    def _take(self, contestant: int, row: RunRow) -> None:
+        self.rows[contestant, row.place, row.number] = row
+
+
+def contestants_of(args: EvaluateArguments) -> tuple[Contestant, ...]:
+    """The policies that a command line names.
+
+    Raises:
+        ConfigError: there are not as many checkpoints, options or labels as policies, or two share a label.
+    """
+    count = len(args.policy)
+    for name in ("checkpoint", "options", "label"):
+        given = len(getattr(args, name))
+        if given not in (0, count):
+            raise ConfigError(f"--{name} is given {given} times for {count} policies; give one for each, or none")
+    found = []
+    for number, policy in enumerate(args.policy):
+        checkpoint = args.checkpoint[number] if args.checkpoint else _usual_checkpoint(policy)
+        options = mapping_of(args.options[number], "--options") if args.options else {}
+        label = args.label[number] if args.label else policy
+        found.append(
+            Contestant(
+                label=label,
+                policy=policy,
+                checkpoint=None if checkpoint in (None, "none") else checkpoint,
+                options=options,
+            )
+        )
+    if len({c.label for c in found}) < count:
+        raise ConfigError("two policies share a label; tell them apart with --label")
+    return tuple(found)
+
+
+def mapping_of(text: str, where: str) -> dict[str, Any]:
+    """A YAML mapping from a command line.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where} {text!r}: no valid YAML: {error}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where} {text!r}: expected a mapping like {{name: value}}")
+    return values
+
+
+def _usual_checkpoint(policy: str) -> str | None:
+    try:
+        resources.find("models", policy)
+    except resources.ResourceError:
+        return None
+    return policy
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point of ``evaluate``."""
+    from grasp_learning.command import command
+
+    return command(EvaluateArguments, _evaluate, arguments)
+
+
+def _evaluate(args: EvaluateArguments) -> int:
+    protocol = load_protocol(args.protocol)
+    values: dict[str, Any] = {
+        "cell_options": {**protocol.cell_options, **mapping_of(args.cell_options, "--cell-options")}
+    }
+    if args.runs is not None:
+        values["runs"] = args.runs
+    if args.cases is not None:
+        values |= {"scenes": (), "cases": str(args.cases)}
+    protocol = protocol.with_values(**values)
+    contestants = contestants_of(args)
+    results = evaluate(
+        args.cell, protocol, contestants, args.seed, args.workers or default_workers(), args.device, args.json_file
+    )
+    if results is None:
+        return 130
+    print(markdown(results))
+    if args.json_file is not None:
+        told = results[0] if len(results) == 1 else {"policies": results}
+        write_json(args.json_file, {**told, "origin": origin()})
+        args.json_file.with_name(f"{args.json_file.name}.runs.jsonl").unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluation protocols as data: which scenes, how often, when a run ends. One file each in ``config/protocols``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from grasp_core import resources
+from grasp_core.config import Config, ConfigError
+
+
+class Protocol(Config):
+    """How policies are evaluated.
+
+    A run ends when the table is empty, after more than ``futile_limit`` actions in a row that changed nothing, after
+    ``max_actions``, or when the policy stops. It is complete if every object was picked without more than
+    ``failed_limit`` failed grasps in a row. Visual Pushing for Grasping states both rules (sections IV-F and V-B).
+    """
+
+    description: str = ""
+    """One line."""
+    scenes: tuple[str, ...] = ()
+    """Scenes by name."""
+    cases: str | None = None
+    """Folder of arrangement files (``*.txt``) in place of scenes: a path, or relative to ``config``."""
+    runs: Annotated[int, Field(ge=1)] = 30
+    """Runs of each scene or case."""
+    max_actions: Annotated[int, Field(ge=1)] = 200
+    """Longest run."""
+    futile_limit: Annotated[int, Field(ge=0)] = 10
+    """Actions in a row that may change nothing."""
+    failed_limit: Annotated[int, Field(ge=0)] = 10
+    """Failed grasps in a row that a complete run may have."""
+    moved_m: Annotated[float, Field(gt=0.0)] = 0.01
+    """An object that moved less has not moved."""
+    objects: Annotated[int, Field(ge=1)] | None = None
+    """Objects in a scene, for cells that cannot tell (real ones)."""
+    cell_options: dict[str, Any] = Field(default_factory=dict)
+    """Options of the simulated cell (``grasp_sim.cell.SimOptions``)."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if bool(self.scenes) == bool(self.cases):
+            raise ValueError("give scenes or cases, one of them")
+        return self
+
+    def places(self) -> tuple[str, ...]:
+        """Names of scenes, or files of cases in order.
+
+        Raises:
+            ConfigError: the folder of cases is not there or holds none.
+        """
+        if self.cases is None:
+            return self.scenes
+        folder = Path(self.cases).expanduser()
+        if not folder.is_dir():
+            try:
+                folder = resources.find("config", self.cases)
+            except resources.ResourceError as error:
+                raise ConfigError(str(error)) from error
+        files = sorted(folder.glob("*.txt"))
+        if not files:
+            raise ConfigError(f"{folder} holds no case files (*.txt)")
+        return tuple(str(file.resolve()) for file in files)
+
+
+@dataclass(frozen=True)
+class RunOrder:
+    """One run: ``number`` counts the runs of a place."""
+
+    place: str
+    number: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The place as it appears in reports: a scene's name, or a case's file name."""
+        return Path(self.place).name if self.place.endswith(".txt") else self.place
+
+
+def orders(protocol: Protocol, seed: int) -> list[RunOrder]:
+    """All runs of a protocol, the same for every policy: the first run of each place, then the second, and so on."""
+    return [
+        RunOrder(place, number, int(np.random.SeedSequence((seed, where, number)).generate_state(1)[0] >> 1))
+        for number in range(protocol.runs)
+        for where, place in enumerate(protocol.places())
+    ]
+
+
+def load_protocol(name: str) -> Protocol:
+    """A protocol by name, or from a file.
+
+    Raises:
+        ConfigError: there is none, or it is refused.
+    """
+    path = Path(name)
+    if path.suffix != ".yaml":
+        try:
+            path = resources.find("config", f"protocols/{name}.yaml")
+        except resources.ResourceError:
+            known = ", ".join(resources.names("config", "protocols"))
+            raise ConfigError(f"no protocol {name!r}; there is {known}") from None
+    return Protocol.from_yaml(path)
