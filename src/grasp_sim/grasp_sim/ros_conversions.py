@@ -8,18 +8,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from builtin_interfaces.msg import Duration, Time
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import ColorRGBA, Header
-from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMsg
 from visualization_msgs.msg import Marker, MarkerArray
 
 from grasp_core.camera import Intrinsics
 from grasp_core.geometry import Array, quaternion_of
-from grasp_core.ports import JointTrajectory
 from grasp_sim.bridge import Rates
 from grasp_sim.world import SimObject
 
@@ -27,11 +25,6 @@ from grasp_sim.world import SimObject
 def time_message(stamp_ns: int) -> Time:
     """Nanoseconds as a message."""
     return Time(sec=stamp_ns // 1_000_000_000, nanosec=stamp_ns % 1_000_000_000)
-
-
-def seconds(duration: Duration) -> float:
-    """A duration in seconds."""
-    return duration.sec + 1e-9 * duration.nanosec
 
 
 def header(stamp_ns: int, frame_id: str) -> Header:
@@ -67,34 +60,6 @@ def joint_state_message(
         position=positions.tolist(),
         velocity=velocities.tolist(),
     )
-
-
-def trajectory_of(message: JointTrajectoryMsg, prefix: str) -> JointTrajectory:
-    """A trajectory with the prefix taken off.
-
-    Raises:
-        ValueError: no points, numbers that do not fit the joints, NaN, times that do not increase, a name without the
-            prefix.
-    """
-    if not message.points:
-        raise ValueError("the trajectory has no points")
-    strangers = [name for name in message.joint_names if not name.startswith(prefix)]
-    if strangers:
-        raise ValueError(f"joint {strangers[0]} lacks the prefix {prefix!r}")
-    rows = [list(point.positions) for point in message.points]
-    n = len(message.joint_names)
-    if any(len(row) != n for row in rows):
-        raise ValueError(f"each point needs {n} positions, one a joint")
-    with_velocities = all(len(point.velocities) == n for point in message.points)
-    if not with_velocities and any(len(point.velocities) for point in message.points):
-        raise ValueError("velocities are given for some points or joints only")
-    velocities = np.array([list(point.velocities) for point in message.points]) if with_velocities else None
-    positions = np.array(rows, dtype=np.float64)
-    if not np.isfinite(positions).all() or (velocities is not None and not np.isfinite(velocities).all()):
-        raise ValueError("the trajectory contains NaN or infinity")
-    times = np.array([seconds(point.time_from_start) for point in message.points])
-    names = tuple(name.removeprefix(prefix) for name in message.joint_names)
-    return JointTrajectory(names, times, positions, velocities)
 
 
 def pose_message(T: Array) -> Pose:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +13,9 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
+from grasp_core.action_goals import gripper_goal, trajectory_of
 from grasp_core.observation import GripperState
 from grasp_sim.bridge import Bridge
-from grasp_sim.ros_conversions import trajectory_of
 
 # Longest simulated time for a gripper motion.
 LIMIT_S = 6.0
@@ -79,14 +78,7 @@ class GripperActions:
 
     def _within(self, width_m: float, force_n: float) -> tuple[float, float]:
         """The opening and the force, 0 meaning the gripper's default, clipped to what the gripper can do."""
-        if not (math.isfinite(width_m) and math.isfinite(force_n)):
-            raise ValueError(f"the goal contains NaN or infinity ({width_m}, {force_n})")
-        limits = self._bridge.world.drives[self._gripper].limits
-        force = force_n if force_n > 0.0 else self._force_n
-        return (
-            min(max(width_m, limits.min_width_m), limits.max_width_m),
-            min(max(force, limits.min_force_n), limits.max_force_n),
-        )
+        return gripper_goal(width_m, force_n, self._bridge.world.drives[self._gripper].limits, self._force_n)
 
     def _command(self, handle: ServerGoalHandle) -> GripperCommand.Result:
         width_m, force_n = self._plain_goal(handle.request)

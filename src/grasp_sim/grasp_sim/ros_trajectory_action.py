@@ -3,19 +3,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 from control_msgs.action import FollowJointTrajectory
-from control_msgs.msg import JointTolerance
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectoryPoint
 
-from grasp_core.geometry import Array
+from grasp_core.action_goals import seconds, tolerances_of, trajectory_of
 from grasp_core.ports import JointTrajectory, MotionStatus
 from grasp_sim.bridge import Bridge
-from grasp_sim.ros_conversions import header, seconds, trajectory_of
+from grasp_sim.ros_conversions import header
 
 FEEDBACK_S = 0.05
 Result = FollowJointTrajectory.Result
@@ -65,8 +63,8 @@ class TrajectoryAction:
             self._current = handle
             controller.start(
                 trajectory,
-                self._tolerances(goal.path_tolerance, controller.joints),
-                self._tolerances(goal.goal_tolerance, controller.joints),
+                tolerances_of(goal.path_tolerance, controller.joints, self._prefix),
+                tolerances_of(goal.goal_tolerance, controller.joints, self._prefix),
                 seconds(goal.goal_time_tolerance) or None,
             )
             next_feedback_ns = self._bridge.now_ns
@@ -99,13 +97,6 @@ class TrajectoryAction:
     def _end(self, handle: ServerGoalHandle, ending: str, code: int, message: str) -> Result:
         getattr(handle, ending)()
         return Result(error_code=code, error_string=message)
-
-    def _tolerances(self, given: list[JointTolerance], joints: tuple[str, ...]) -> Array | None:
-        """Positions by joint [n]: 0 for the controller's own, negative for none, as upstream has it."""
-        if not given:
-            return None
-        by_name = {tolerance.name.removeprefix(self._prefix): tolerance.position for tolerance in given}
-        return np.array([by_name.get(joint, 0.0) for joint in joints])
 
     def _feedback(self, controller) -> FollowJointTrajectory.Feedback:
         wanted, positions, velocities = controller.progress()
