@@ -25,6 +25,7 @@ from grasp_cameras.calibration_file import CameraCalibration
 from grasp_cameras.image_codec import decode_color, stamp_ns
 from grasp_cameras.parameters import CalibrateNodeParameters
 from grasp_core.config import ConfigError
+from grasp_core.node_help import show_help
 
 
 class CalibrateNode(Node):
@@ -54,9 +55,10 @@ class CalibrateNode(Node):
             ("save", self._save),
         ):
             self.create_service(Trigger, f"~/{name}", self._answer(step), callback_group=services)
+        me = self.get_fully_qualified_name()
         self.get_logger().info(
-            f"Show the board to {topic}, hold the robot still, call ~/capture; turn the tool about two axes "
-            "and move it between captures. Then ~/solve and ~/save."
+            f"Show the board to {topic}, hold the robot still, call {me}/capture (std_srvs/srv/Trigger). "
+            f"Turn the tool about two axes and move it between captures; then the same with {me}/solve and {me}/save."
         )
 
     def _on_image(self, message: Image) -> None:
@@ -126,6 +128,8 @@ class CalibrateNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is interrupted."""
+    if show_help(CalibrateNodeParameters, "ros2 run grasp_cameras calibrate_node", args):
+        return
     rclpy.init(args=args)
     executor = MultiThreadedExecutor(4)
     try:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from grasp_cameras.driver import CameraError, RawFrame, make_driver
 from grasp_cameras.parameters import CameraNodeParameters
 from grasp_cameras.stream import CameraStream
 from grasp_core.config import ConfigError
+from grasp_core.node_help import show_help
 from grasp_core.registry import UnknownNameError
 from grasp_core.resources import ResourceError
 
@@ -71,6 +71,7 @@ class CameraNode(Node):
             on_frame=self._publish,
             clock_ns=lambda: self.get_clock().now().nanoseconds,
         )
+        self._logs = ros.LogsToRos(self, "grasp_cameras")
         self.stream.start()
 
     def _publish(self, frame: RawFrame) -> None:
@@ -123,12 +124,14 @@ class CameraNode(Node):
         """Close the camera, then the node."""
         if hasattr(self, "stream"):
             self.stream.stop()
+            self._logs.close()
         super().destroy_node()
 
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is interrupted."""
-    logging.basicConfig(level=logging.INFO, format="[%(name)s] %(levelname)s: %(message)s")
+    if show_help(CameraNodeParameters, "ros2 run grasp_cameras camera_node", args):
+        return
     rclpy.init(args=args)
     node = None
     try:

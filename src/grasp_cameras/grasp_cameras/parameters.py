@@ -15,7 +15,7 @@ from grasp_core.config import Config, ConfigError
 
 
 class CameraNodeParameters(Config):
-    """Parameters of ``camera_node``."""
+    """Publishes one camera: colour, depth, camera_info, JPEG and a point cloud for who asks, health on /diagnostics."""
 
     camera_name: Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_/]*$")] = "camera"
     """Name of the camera; topics and frames begin with it."""
@@ -67,7 +67,11 @@ class CameraNodeParameters(Config):
 
 
 class CalibrateNodeParameters(Config):
-    """Parameters of ``calibrate_node``."""
+    """Guided calibration of a camera's place on a robot, and of its lens.
+
+    Show it a ChArUco board from least_poses or more poses of the robot, turned about two axes, and call ~/capture
+    (std_srvs/srv/Trigger) at each, ~/undo to forget the last; then ~/solve, which tells the residuals, and ~/save.
+    """
 
     camera_name: str = "camera"
     """Name of the camera whose topics are read."""

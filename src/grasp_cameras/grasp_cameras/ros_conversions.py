@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import array
+import logging
 import sys
 from collections.abc import Iterable
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -227,3 +228,30 @@ def _declare(node: Node, cls: type[Config], prefix: str) -> dict[str, Any]:
             descriptor.additional_constraints = f"one of {', '.join(get_args(field.annotation))}"
         values[name] = node.declare_parameter(prefix + name, default, descriptor).value
     return values
+
+
+class LogsToRos(logging.Handler):
+    """Hands what a library logs to a node's logger, and so to the console and /rosout, until it is closed."""
+
+    def __init__(self, node: Node, library: str) -> None:
+        super().__init__(logging.INFO)
+        self._node, self._source = node, logging.getLogger(library)
+        self._source.setLevel(logging.INFO)
+        self._source.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass one line on; rclpy ties a severity to the place of a call, hence one line each."""
+        text, ros = self.format(record), self._node.get_logger()
+        if not self._node.context.ok():  # interrupted: /rosout is gone
+            print(text, file=sys.stderr)
+        elif record.levelno >= logging.ERROR:
+            ros.error(text)
+        elif record.levelno >= logging.WARNING:
+            ros.warning(text)
+        else:
+            ros.info(text)
+
+    def close(self) -> None:
+        """Pass on no more."""
+        self._source.removeHandler(self)
+        super().close()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -149,7 +150,8 @@ def test_a_recording_plays_to_its_end(recording):
 
     def read_to_the_end() -> None:
         for _ in range(50):
-            seen.append(driver.read(1.0))
+            with suppress(ReadTimeoutError):  # a busy machine
+                seen.append(driver.read(1.0))
 
     try:
         with pytest.raises(EndOfRecordingError, match="is over"):

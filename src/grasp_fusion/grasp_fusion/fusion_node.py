@@ -19,6 +19,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import Marker
 
+from grasp_core.node_help import show_help
 from grasp_fusion import ros_conversions as ros
 from grasp_fusion.node_config import FusionNodeConfig
 from grasp_fusion.render import render_views
@@ -123,6 +124,8 @@ class FusionNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop."""
+    if show_help(FusionNodeConfig, "ros2 run grasp_fusion fusion_node", args):
+        return
     rclpy.init(args=args)
     try:
         node = FusionNode()

@@ -13,7 +13,7 @@ Hertz = Annotated[float, Field(ge=0.0, le=30.0)]
 
 
 class FusionNodeConfig(TsdfConfig):
-    """Parameters of the fusion node."""
+    """Fuses a camera's depth into a volume; answers ~/render_views, publishes ~/cloud and ~/mesh for who listens."""
 
     base_frame: str = "base_link"
     """Frame of the volume; the robot's base."""

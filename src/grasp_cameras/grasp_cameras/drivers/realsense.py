@@ -177,7 +177,8 @@ class _Pipeline:
             config.enable_device_from_file(o.file, o.loop)
         else:
             if not self._present():  # the SDK itself would look for fifteen seconds
-                raise CameraError(f"{self._what()} is not connected. {self._found()}")
+                missing = f"{self._what()} is not connected. {self._found()}" if o.serial else self._found()
+                raise CameraError(missing)
             if o.serial:
                 config.enable_device(o.serial)
             if o.color:
@@ -203,11 +204,16 @@ class _Pipeline:
             return self._pipeline.wait_for_frames(max(1, int(timeout_s * 1000)))
         except RuntimeError as error:
             if self._options.file:
-                if not self._options.loop:
+                # Silence alone is no end: a busy machine may be slow to read the file.
+                if not self._options.loop and self._has_stopped():
                     raise EndOfRecordingError(f"the recording {self._options.file} is over") from error
             elif not self._present():
                 raise CameraError(f"{self._what()} was unplugged") from error
             raise ReadTimeoutError(f"no frame of {self._what()} in {timeout_s:g} s") from error
+
+    def _has_stopped(self) -> bool:
+        playback = self._pipeline.get_active_profile().get_device().as_playback()
+        return bool(playback.current_status() == self._rs.playback_status.stopped)
 
     def stop(self) -> None:
         if self._pipeline is None:
@@ -233,7 +239,7 @@ class _Pipeline:
         if self._options.file:
             return "SDK 2.58 and newer play .bag and .db3, older ones only .bag"
         serials = self._serials()
-        return f"Connected: {', '.join(serials)}" if serials else "No RealSense is connected"
+        return f"Connected: {', '.join(serials)}" if serials else "no RealSense is connected"
 
     def _set_preset(self, device: Any, preset: str) -> None:
         sensor = device.first_depth_sensor()

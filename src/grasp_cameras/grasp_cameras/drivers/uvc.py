@@ -59,7 +59,13 @@ class Uvc:
         o = self._options
         local = isinstance(o.device, int) or o.device.startswith("/dev/")
         backend = cv2.CAP_V4L2 if local and sys.platform == "linux" else cv2.CAP_ANY
-        capture = cv2.VideoCapture(o.device, backend)
+        # Why it fails is told below, once; OpenCV would print lines of its own at every try.
+        told = cv2.getLogLevel()
+        cv2.setLogLevel(0)
+        try:
+            capture = cv2.VideoCapture(o.device, backend)
+        finally:
+            cv2.setLogLevel(told)
         if not capture.isOpened():
             capture.release()
             raise CameraError(f"the video source {o.device!r} cannot be opened; is it connected, and not in use?")
