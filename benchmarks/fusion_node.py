@@ -35,7 +35,6 @@ TIMEOUT_S = 60.0
 # One round of the camera around the scene: 1.1 m/s, well below what the node takes for a jump.
 ROUND_S = 2.5
 SETTINGS = {"origin_m": [-0.3, -0.3, -0.05], "size_m": [0.6, 0.6, 0.5], "base_frame": "base", "camera": "bench"}
-VIEW_BUDGET_MS = 100.0
 # What is asked of the node beside fusing: (name of the case, listen to cloud and mesh, requests for 35 views a second).
 CASES = (("alone", False, 0.0), ("with cloud and mesh", True, 0.0), ("with cloud, mesh, 35 views at 2 Hz", True, 2.0))
 
