@@ -71,6 +71,8 @@ def read_fields(path: Path, names: Iterable[str], schema: Fields) -> dict[str, N
         ReplayError: the file is no episode, or a field is missing or of another shape or type.
     """
     try:
+        if not zipfile.is_zipfile(path):
+            raise ReplayError(f"{path}: is no episode (not a zip file)")
         with ZipStore(path, mode="r") as store:
             group = zarr.open_group(store, mode="r")
             found = {name: np.asarray(group[name][...]) for name in names}

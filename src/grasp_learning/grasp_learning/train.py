@@ -11,6 +11,7 @@ The policy is written to ``checkpoints/NN-stage``.
 from __future__ import annotations
 
 import logging
+import random
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from pydantic import Field
 from tqdm import tqdm
 
@@ -92,6 +95,7 @@ class Trainer:
         tries = {int(k): int(v) for k, v in saved["tries"].items()} if saved else self._tries_by_stage()
         store = self._folder / "replay"
         episodes = ReplayReader(store, settings.system.fields(self._own), tries)
+        seed_all((settings.seed, self._stage))
         planned = self.learner.begin_stage(episodes, self._stage, **stage.learn)
         step, window = 0, _Window()
         if saved is not None:
@@ -205,6 +209,14 @@ class _Window:
         means = {name: value / max(1, self.count) for name, value in self.sums.items()}
         self.sums, self.count = {}, 0
         return means
+
+
+def seed_all(seed: tuple[int, ...]) -> None:
+    """Put the global random generators of Python, NumPy and torch where the seed says."""
+    words = np.random.SeedSequence(seed).generate_state(3)
+    random.seed(int(words[0]))
+    np.random.seed(int(words[1]))  # noqa: NPY002 - for learners that draw from it
+    torch.manual_seed(int(words[2]))
 
 
 def state_file(folder: Path, settings: LearningSettings, stage: int) -> Path:
