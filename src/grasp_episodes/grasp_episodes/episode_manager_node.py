@@ -105,6 +105,13 @@ class EpisodeManagerNode(Node):
         return CancelResponse.ACCEPT
 
     def _run(self, goal: ServerGoalHandle) -> RunEpisodes.Result:
+        try:
+            return self._run_series(goal)
+        finally:
+            self._series = None
+            self._idle.set()
+
+    def _run_series(self, goal: ServerGoalHandle) -> RunEpisodes.Result:
         outlets = Outlets(self._steps.publish, self._results.publish, goal.publish_feedback)
         told = {"cell": self._cell_config.name, "judge": self._judge_kind, "manager": self._config.model_dump()}
         series = EpisodeSeries(self.graph, self._decider, self._judge, self._recorder, self._config, outlets, told)
@@ -126,8 +133,6 @@ class EpisodeManagerNode(Node):
         while not done.wait(CANCEL_EVERY_S):
             if goal.is_cancel_requested or series.cancelled:
                 series.cancel()
-        self._series = None
-        self._idle.set()
         if failure:
             series.result.success = False
             series.result.message = f"the episode manager failed: {type(failure[0]).__name__}: {failure[0]}"

@@ -18,6 +18,7 @@ from grasp_core.ports import Cancel, StateError
 
 # How often a waiting call looks at ``cancel`` and at the clock (s).
 LOOK_S = 0.02
+SERVER_LOOK_S = 0.1
 # How long a cancelled goal may take to come to rest (s).
 HALT_S = 2.0
 
@@ -104,9 +105,13 @@ class GoalRunner:
         Raises:
             StateError: a server is not there, or does not say whether it takes its goal.
         """
+        begin = time.monotonic()
         for name, (client, _) in goals.items():
-            if not (client.server_is_ready() or client.wait_for_server(self._answer_s)):
-                raise StateError(f"nobody offers the action of {name} (waited {self._answer_s:g} s)")
+            while not (client.server_is_ready() or client.wait_for_server(SERVER_LOOK_S)):
+                if cancel is not None and cancel.is_set():
+                    break
+                if time.monotonic() - begin > self._answer_s:
+                    raise StateError(f"nobody offers the action of {name} (waited {self._answer_s:g} s)")
         if cancel is not None and cancel.is_set():
             return Answers({name: Answer(False) for name in goals}, cancelled=True)
         return _Run(self, goals).until(Patience(self._clock, limit_s, self._answer_s), cancel)

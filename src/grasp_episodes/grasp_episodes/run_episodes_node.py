@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,6 +33,7 @@ KINDS = {PolicyAction.STOP: "stop", PolicyAction.STEP: "step", PolicyAction.GRAS
 OUTCOME = {1: "succeeded", 0: "failed", -1: "not judged"}
 # How often the graph is looked at for new maps of the policy (s).
 LOOK_S = 1.0
+LAST_WORDS_S = 2.0
 
 
 class RunConfig(Config):
@@ -72,7 +72,7 @@ class RunEpisodesNode(Node):
         self._client = ActionClient(self, RunEpisodes, "run_episodes")
         self._maps: dict[str, Image] = {}
         self._subscribed: set[str] = set()
-        self._ended = threading.Event()
+        self._told = 0
         self._begin = time.monotonic()
         self.create_subscription(EpisodeStep, "episode_manager/step", self._tell, 50)
         if self._config.run_dir and self._config.pictures:
@@ -97,9 +97,16 @@ class RunEpisodesNode(Node):
             self._say("told to stop")
             return False
         result = answer.result()
+        self._hear_out(sum(episode.actions for episode in result.result.results))
         if result.status == GoalStatus.STATUS_CANCELED and not result.result.message:
             result.result.message = "cancelled"
         return self._finish(result.result)
+
+    def _hear_out(self, actions: int) -> None:
+        """The last actions may still be on their way when the result is there."""
+        deadline = time.monotonic() + LAST_WORDS_S
+        while self._told < actions and time.monotonic() < deadline:
+            rclpy.spin_once(self, timeout_sec=0.1)
 
     def _finish(self, result: RunEpisodes.Result) -> bool:
         c = self._config
@@ -136,6 +143,7 @@ class RunEpisodesNode(Node):
         return Path(self._config.run_dir) / "pictures"
 
     def _tell(self, step: EpisodeStep) -> None:
+        self._told += 1
         kind = KINDS.get(step.requested.kind, "?")
         left = f", {step.objects_left} left" if step.objects_left >= 0 else ""
         self._say(
