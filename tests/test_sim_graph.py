@@ -269,7 +269,7 @@ def test_an_interrupted_launch_tells_running_goals_how_they_ended(graph_environm
     ("file", "arguments", "words"),
     [
         ("real_ur5", (), "needs the robot's address"),
-        ("real_ur5", ("robot_ip:=127.0.0.1",), "no drivers for hardware:=real"),
+        ("real_iiwa", ("robot_ip:=127.0.0.1",), "no drivers for hardware:=real"),
         ("sim_ur5", ("speed_scale:=1.5",), "speed_scale is 1.5"),
         ("sim_ur5", ("scene:=moon",), "there is no scene 'moon'"),
         ("sim_ur5", ("sceen:=drop",), "Did you mean 'scene'"),

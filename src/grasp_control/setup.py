@@ -19,6 +19,11 @@ setup(
     description="Hardware drivers of arms and grippers, their nodes, and loopback controllers.",
     license="Apache-2.0",
     entry_points={
+        "console_scripts": [
+            "arm_node = grasp_control.arm_node:main",
+            "gripper_node = grasp_control.gripper_node:main",
+            "loopback_node = grasp_control.loopback_node:main",
+        ],
         "grasp.drivers": [
             "ur_rtde = grasp_control.ur_arm:UrArm",
             "rg2_modbus = grasp_control.rg2_modbus:Rg2Modbus",

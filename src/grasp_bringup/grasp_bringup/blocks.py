@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from launch.actions import EmitEvent, OpaqueFunction, RegisterEventHandler
 from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
@@ -24,6 +26,9 @@ from launch_ros.substitutions import FindPackageShare
 from grasp_bringup.cameras import camera_files, camera_parameters, fusion_parameters
 from grasp_bringup.cells import load_cell
 from launch import LaunchContext
+
+# Where loopback controllers listen when no other address is given.
+MOCK_ADDRESS = "127.0.0.1"
 
 
 class PartFailed(RuntimeError):
@@ -102,11 +107,24 @@ def drivers(cell: str) -> OpaqueFunction:
         if hardware == "sim":
             nodes = [sim_bridge(cell)]
         else:
-            nodes = [*hardware_nodes(cell, hardware), *camera_nodes(cell, cameras)]
+            address = context.launch_configurations["robot_ip"] or MOCK_ADDRESS
+            nodes = [*hardware_nodes(cell, hardware, address), *camera_nodes(cell, cameras)]
         watches = [RegisterEventHandler(OnProcessExit(target_action=node, on_exit=ends_the_launch)) for node in nodes]
         return [*watches, *nodes]
 
     return OpaqueFunction(function=make)
+
+
+def world_parameters(cell: str) -> dict:
+    """What is told to every node that may hold a simulated world, an arm or a gripper of the cell."""
+    return {
+        "cell": cell,
+        "scene": text("scene"),
+        "objects": whole("objects"),
+        "seed": whole("seed"),
+        "gui": ParameterValue(window_wanted("gui"), value_type=bool),
+        "tf_prefix": text("tf_prefix"),
+    }
 
 
 def sim_bridge(cell: str) -> Node:
@@ -114,28 +132,24 @@ def sim_bridge(cell: str) -> Node:
     return Node(
         package="grasp_sim",
         executable="sim_bridge_node",
-        parameters=[
-            {
-                "cell": cell,
-                "scene": text("scene"),
-                "objects": whole("objects"),
-                "seed": whole("seed"),
-                "gui": ParameterValue(window_wanted("gui"), value_type=bool),
-                "tf_prefix": text("tf_prefix"),
-            }
-        ],
+        parameters=[world_parameters(cell)],
         arguments=log_arguments(),
         output="screen",
     )
 
 
-def hardware_nodes(cell: str, hardware: str) -> list[Node]:
-    """The nodes that the cell file names for real or mock hardware; each gets the robot's address."""
+def hardware_nodes(cell: str, hardware: str, address: str) -> list[Node]:
+    """The nodes that the cell file names for real or mock hardware; ``$(robot_ip)`` in it becomes the address."""
+
+    def filled(value: object) -> object:
+        return value.replace("$(robot_ip)", address) if isinstance(value, str) else value
+
+    common = {**world_parameters(cell), "robot_ip": address, "speed_scale": real("speed_scale")}
     return [
         Node(
             package=driver.package,
             executable=driver.executable,
-            parameters=[{**driver.parameters, "cell": cell, "robot_ip": text("robot_ip"), "mock": hardware == "mock"}],
+            parameters=[{**common, **{name: filled(value) for name, value in driver.parameters.items()}}],
             arguments=log_arguments(),
             output="screen",
         )
@@ -158,18 +172,27 @@ def camera_nodes(cell: str, files: str) -> list[Node]:
     ]
 
 
+def simulated_cameras(given: Mapping[str, str]) -> bool:
+    """Whether pictures come from the simulated world: always in simulation, before loopback controllers by default."""
+    return given["hardware"] == "sim" or (given["hardware"] == "mock" and not given["camera"])
+
+
 def fusion(cell: str) -> OpaqueFunction:
     """The volume that the cell's camera is fused into, where wanted; started again if it dies, with an empty volume."""
 
     def make(context: LaunchContext) -> list:
         if context.launch_configurations["fusion"] == "false":
             return []
-        is_sim = context.launch_configurations["hardware"] == "sim"
         return [
             Node(
                 package="grasp_fusion",
                 executable="fusion_node",
-                parameters=[{**fusion_parameters(load_cell(cell), is_sim), "use_sim_time": uses_sim_time()}],
+                parameters=[
+                    {
+                        **fusion_parameters(load_cell(cell), simulated_cameras(context.launch_configurations)),
+                        "use_sim_time": uses_sim_time(),
+                    }
+                ],
                 arguments=log_arguments(),
                 output="screen",
                 respawn=True,

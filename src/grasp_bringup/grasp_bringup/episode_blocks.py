@@ -10,8 +10,9 @@ from pathlib import Path
 from launch.actions import LogInfo, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import LaunchConfiguration, NotEqualsSubstitution
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from grasp_bringup.blocks import PartFailed, ends_the_launch, log_arguments, text, uses_sim_time, whole
 from grasp_bringup.policy_choice import NONE
@@ -69,6 +70,10 @@ def episode_manager(cell: str) -> list:
                 "cell": cell,
                 "tf_prefix": text("tf_prefix"),
                 "judge": text("judge"),
+                # Nobody can put real objects back.
+                "reset_scene": ParameterValue(
+                    NotEqualsSubstitution(LaunchConfiguration("hardware"), "real"), value_type=bool
+                ),
                 "use_sim_time": uses_sim_time(),
             }
         ],

@@ -97,8 +97,8 @@ def check_arguments(context: LaunchContext, cell: str) -> list[Action]:
     if int(episodes) < 0:
         raise LaunchArgumentError(f"episodes is {episodes}; 0 waits for goals, 1 or more runs so many")
     judge = _automatic(given["judge"], "simulator" if hardware == "sim" else "")
-    if judge == "simulator" and hardware != "sim":
-        raise LaunchArgumentError("judge:=simulator needs hardware:=sim; on hardware take gripper or image")
+    if judge == "simulator" and hardware == "real":
+        raise LaunchArgumentError("judge:=simulator needs a simulated world; on hardware take gripper or image")
     try:
         chosen = choose_policy(load_cell(cell), given["policy"], given["checkpoint"])
     except ValueError as error:
@@ -108,7 +108,7 @@ def check_arguments(context: LaunchContext, cell: str) -> list[Action]:
     try:
         camera_files(load_cell(cell), given["camera"])
         if given["fusion"] == "true":
-            fusion_parameters(load_cell(cell), is_sim=hardware == "sim")
+            fusion_parameters(load_cell(cell), blocks.simulated_cameras({**given, "hardware": hardware}))
     except ValueError as error:
         raise LaunchArgumentError(str(error)) from None
     if given["launch_rviz"] == "true" and given["headless_mode"] == "false" and shutil.which("rviz2") is None:

@@ -9,6 +9,7 @@ from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
 from grasp_bringup.arguments import ARGUMENTS, LaunchArgumentError, declare, refuse_undeclared
+from grasp_bringup.blocks import hardware_nodes
 from grasp_bringup.cells import load_cell
 from grasp_bringup.graph import CELL_ARGUMENTS, check_arguments
 from grasp_core import resources
@@ -46,8 +47,6 @@ def test_every_argument_has_a_description_and_a_default_among_its_choices():
     ("given", "words"),
     [
         ({"hardware": "real"}, "robot_ip:="),
-        ({"hardware": "real", "robot_ip": "127.0.0.1"}, "no drivers for hardware:=real"),
-        ({"use_mock_hardware": "true"}, "no drivers for hardware:=mock"),
         ({"speed_scale": "0"}, "speed_scale is 0.0"),
         ({"speed_scale": "fast"}, "it is a number"),
         ({"objects": "2.5"}, "whole number"),
@@ -58,6 +57,19 @@ def test_every_argument_has_a_description_and_a_default_among_its_choices():
 def test_what_makes_no_sense_is_refused_in_a_sentence(given, words):
     with pytest.raises(LaunchArgumentError, match=words):
         check_arguments(context_with(**given), "ur5")
+
+
+@pytest.mark.parametrize("given", [{"hardware": "real", "robot_ip": "127.0.0.1"}, {"use_mock_hardware": "true"}])
+def test_a_cell_without_drivers_says_so(given):
+    with pytest.raises(LaunchArgumentError, match="iiwa has no drivers for hardware:="):
+        check_arguments(context_with(**given), "iiwa")
+
+
+def test_the_robots_address_is_filled_in():
+    nodes = hardware_nodes("ur5", "mock", "127.1.2.3")
+    told = str([node.__dict__ for node in nodes])
+    assert "127.1.2.3" in told
+    assert "$(robot_ip)" not in told
 
 
 def test_a_cell_without_depth_cannot_be_fused():

@@ -126,7 +126,7 @@ class UrArm:
         """Follow the trajectory; ends when it has, or when ``cancel`` is set and the arm has come to rest."""
         if set(trajectory.names) != set(self._names):
             text = f"arm {self._name} moves {', '.join(self._names)}; given were {', '.join(trajectory.names)}"
-            return MotionResult(MotionStatus.REJECTED, self._last_state(), text)
+            return MotionResult(MotionStatus.REJECTED, self.last_state(), text)
         number = next(self._numbers)
         with self._changed:
             self._waiting.add(number)
@@ -137,7 +137,7 @@ class UrArm:
             with self._changed:
                 self._waiting.discard(number)
                 self._results.pop(number, None)
-        return MotionResult(done.status, self._last_state(), done.message)
+        return MotionResult(done.status, self.last_state(), done.message)
 
     def stream(self, positions: Array, reach_s: float, deadman_s: float) -> None:
         """Go towards joint positions [n]; without a newer call within ``deadman_s`` the arm stops by itself."""
@@ -292,7 +292,8 @@ class UrArm:
         velocities = None if trajectory.velocities is None else trajectory.velocities[:, order]
         return JointTrajectory(self._names, trajectory.times_s, trajectory.positions[:, order], velocities)
 
-    def _last_state(self) -> JointState:
+    def last_state(self) -> JointState:
+        """The last joint state that was heard of, however old; zeros with stamp 0 where there was none."""
         reading = self._reading
         if reading is None:
             zero = np.zeros(len(self._names))

@@ -95,6 +95,8 @@ class Bridge:
         self._looked = time.monotonic()
         self._looked_sim_ns = 0
         self.failure: BaseException | None = None
+        self.on_scene: Callable[[World], None] = lambda _: None
+        """Called with the world, from the thread, whenever a scene was made."""
 
     @property
     def now_ns(self) -> int:
@@ -135,6 +137,7 @@ class Bridge:
             finally:
                 self._next_state_s = self.world.time_s
                 self._next_picture_s = dict.fromkeys(self.config.cameras, self.world.time_s)
+                self.on_scene(self.world)
                 self.stepped.notify_all()
             return report.count
 

@@ -31,6 +31,7 @@ from grasp_interfaces.srv import ResetScene
 from grasp_sim import ros_conversions as ros
 from grasp_sim.bridge import Bridge, BridgeSettings
 from grasp_sim.cell import load_cell_config
+from grasp_sim.plant_server import PlantServer
 from grasp_sim.ros_gripper_action import GripperActions
 from grasp_sim.ros_trajectory_action import TrajectoryAction
 from grasp_sim.truth import GroundTruth
@@ -47,6 +48,12 @@ class SimBridgeNode(Node):
     def __init__(self) -> None:
         super().__init__("sim_bridge")
         self.config = load_cell_config(self._declared("cell", "ur5", "name of the cell, a file in config/cells"))
+        hertz = self._declared(
+            "camera_hz", 0.0, "rate of every camera; 0: as the cell says", FloatingPointRange, 0.0, 100.0
+        )
+        if hertz > 0.0:
+            slower = {name: camera.with_values(rate_hz=hertz) for name, camera in self.config.cameras.items()}
+            self.config = self.config.model_copy(update={"cameras": slower})
         self._scene = self._declared("scene", "", "scene to start with; empty: the cell's default")
         self._scene = self._scene or self.config.default_scene
         objects = self._declared("objects", -1, "how many objects; -1: as the scene says", IntegerRange, -1, 1000)
@@ -63,16 +70,13 @@ class SimBridgeNode(Node):
             "parameters of sim_bridge",
         )
         self.bridge = Bridge(self.config, settings, self._on_state, self._on_picture, self._wanted)
+        self.plant = self._make_plant()
         self._make_publishers()
         self._states = 0
         self.truth: GroundTruth | None = None
         count = self.bridge.start(self._scene, seed, None if objects < 0 else objects)
         self.truth = GroundTruth(self.bridge.world)
-        arms = [controller for arm in self.config.arms.values() for controller in arm.controllers]
-        self._action_servers: list[Any] = [TrajectoryAction(self, self.bridge, name, self._prefix) for name in arms]
-        for name, gripper in self.config.grippers.items():
-            hand = bool(load_gripper(gripper.kind).together)
-            self._action_servers.append(GripperActions(self, self.bridge, name, self._prefix, hand))
+        self._action_servers = self._offer_actions() if self.plant is None else []
         alone = MutuallyExclusiveCallbackGroup()
         self.create_service(ResetScene, "reset_scene", self._reset, callback_group=alone)
         self.create_service(Trigger, "~/stop", self._stop)
@@ -89,9 +93,33 @@ class SimBridgeNode(Node):
             descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
         return self.declare_parameter(name, default, descriptor).value
 
+    def _make_plant(self) -> PlantServer | None:
+        """Where controllers in another process move the arm: what stands between them and the world."""
+        address = self._declared("plant", "", "host:port of a plant for loopback controllers; empty: actions")
+        if not address:
+            return None
+        host, _, port = address.rpartition(":")
+        (arm, settings), *_ = self.config.arms.items()
+        plant = PlantServer(self.bridge, (host, int(port)), arm, settings.gripper)
+        self.bridge.on_scene = plant.attach
+        return plant
+
+    def _offer_actions(self) -> list[Any]:
+        arms = [controller for arm in self.config.arms.values() for controller in arm.controllers]
+        servers: list[Any] = [TrajectoryAction(self, self.bridge, name, self._prefix) for name in arms]
+        for name, gripper in self.config.grippers.items():
+            hand = bool(load_gripper(gripper.kind).together)
+            servers.append(GripperActions(self, self.bridge, name, self._prefix, hand))
+        return servers
+
+    def _stamp_ns(self, now_ns: int) -> int:
+        """Simulated time where it is everybody's time; beside a real-time controller the system's time."""
+        return now_ns if self.plant is None else self.plant.stamp_ns(now_ns)
+
     def _make_publishers(self) -> None:
-        self._clock_publisher = self.create_publisher(Clock, "/clock", qos_profile_sensor_data)
-        self._joints = self.create_publisher(JointState, "joint_states", 10)
+        if self.plant is None:
+            self._clock_publisher = self.create_publisher(Clock, "/clock", qos_profile_sensor_data)
+            self._joints = self.create_publisher(JointState, "joint_states", 10)
         latest = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._objects = self.create_publisher(MarkerArray, "ground_truth/objects", latest)
         self._held = self.create_publisher(String, "ground_truth/held", latest)
@@ -107,16 +135,18 @@ class SimBridgeNode(Node):
             }
 
     def _on_state(self, now_ns: int) -> None:
-        self._clock_publisher.publish(Clock(clock=ros.time_message(now_ns)))
-        robot = self.bridge.world.robot
-        positions, velocities = robot.state_of(robot.joint_names)
-        message = ros.joint_state_message(robot.joint_names, positions, velocities, self._prefix, now_ns)
-        self._joints.publish(message)
+        if self.plant is None:
+            self._clock_publisher.publish(Clock(clock=ros.time_message(now_ns)))
+            robot = self.bridge.world.robot
+            positions, velocities = robot.state_of(robot.joint_names)
+            message = ros.joint_state_message(robot.joint_names, positions, velocities, self._prefix, now_ns)
+            self._joints.publish(message)
         self._states += 1
         if self._states % TRUTH_EVERY == 0 and self.truth is not None:
             world = self.bridge.world
             things = [(thing, world.pose_of(thing)) for thing in world.present()]
-            self._objects.publish(ros.truth_message(things, ros.header(now_ns, self.config.base_frame)))
+            stamp_ns = self._stamp_ns(now_ns)
+            self._objects.publish(ros.truth_message(things, ros.header(stamp_ns, self.config.base_frame)))
             held = {h.thing.id for gripper in self.config.grippers for h in self.truth.held(gripper)}
             self._held.publish(String(data=",".join(str(i) for i in sorted(held))))
 
@@ -127,7 +157,7 @@ class SimBridgeNode(Node):
         publishers = self._cameras[camera]
         mounted_on_robot = self.config.cameras[camera].mount == "hand"
         prefix = self._prefix if mounted_on_robot and self._prefix else ""
-        head = ros.header(frame.stamp_ns, prefix + self.config.cameras[camera].frame)
+        head = ros.header(self._stamp_ns(frame.stamp_ns), prefix + self.config.cameras[camera].frame)
         info = ros.camera_info_message(frame.intrinsics, head)
         if frame.rgb is not None:
             publishers["color/camera_info"].publish(info)
@@ -152,7 +182,7 @@ class SimBridgeNode(Node):
 
     def _diagnose(self) -> None:
         targets = {name: camera.rate_hz for name, camera in self.config.cameras.items()}
-        stamp = ros.time_message(self.bridge.now_ns)
+        stamp = ros.time_message(self._stamp_ns(self.bridge.now_ns))
         self._diagnostics.publish(ros.diagnostics_message(self.get_name(), self.bridge.rates(), targets, stamp))
         if self.bridge.failure is not None:
             raise RuntimeError(f"the simulation broke down: {self.bridge.failure}")

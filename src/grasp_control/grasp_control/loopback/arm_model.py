@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from grasp_core.cell_config import CellConfig
 from grasp_core.geometry import Array, invert, rotation_of, transform
+from grasp_description.cell_kinematics import description_name
 from grasp_description.robot_model import RobotModel
 
 # The controller's own frames in the description.
@@ -22,8 +23,7 @@ class ArmModel:
     def __init__(self, config: CellConfig) -> None:
         _, settings = config.arm()
         self.joints = settings.joints
-        description = config.description.xacro.rsplit("/", 1)[-1].removesuffix(".urdf.xacro")
-        self._model = RobotModel.from_cell(description, **config.description.arguments)
+        self._model = RobotModel.from_cell(description_name(config), **config.description.arguments)
         self._group = settings.group
         indices = [self._model.index(joint) for joint in self.joints]
         self._indices = np.array(indices)

@@ -17,7 +17,10 @@ GRIPPER_SPEED_M_S = 0.11
 # The opening of an RG2 closes no farther than its stroke (m).
 STROKE_M = 0.11
 # Commands remembered for comparing a late state with what was wanted then.
-REMEMBERED = 1000
+REMEMBERED = 2000
+# A plant that is later than this slows its controller down, to a stop almost at twice as much (s).
+LAG_S = 0.2
+SLOWEST = 0.1
 
 
 class KinematicPlant:
@@ -86,7 +89,12 @@ class RemotePlant:
         self._wanted: deque[tuple[float, Array]] = deque(maxlen=REMEMBERED)
         self._off = np.zeros_like(q)
         self._state: PlantState | None = None
-        self.heard_s = -np.inf
+        self._sent_s = 0.0
+
+    def pace(self) -> float:
+        """How fast the controller's time may run so that the plant keeps up: 1, less where its answers lag behind."""
+        late_s = self._sent_s - self._state.time_s - LAG_S if self._state is not None else 0.0
+        return min(1.0, max(SLOWEST, 1.0 - late_s / LAG_S))
 
     @property
     def answered(self) -> bool:
@@ -96,11 +104,12 @@ class RemotePlant:
     def step(self, command: PlantCommand, dt_s: float) -> PlantState:
         """Send the command; read what has come."""
         q = np.array(command.q)
+        self._sent_s = command.time_s
         self._wanted.append((command.time_s, q))
         with contextlib.suppress(OSError):  # nobody listens yet; seen by the age of its answers
             self._socket.sendto(to_datagram(command), self._address)
         while (state := self._receive()) is not None:
-            self._state, self.heard_s = state, command.time_s
+            self._state = state
             times = np.array([at for at, _ in self._wanted])
             nearest = int(np.abs(times - state.time_s).argmin())
             self._off = np.array(state.q) - self._wanted[nearest][1]

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 # Cycles that are made up for at once when the machine was busy; more are given up.
 MOST_BEHIND = 50
+# How long clients may take to notice that everything ends (s).
+LAST_S = 1.0
 
 
 class PortTaken(RuntimeError):
@@ -48,9 +50,11 @@ class Loopback:
         arm = ArmModel(config)
         self.ideal: KinematicPlant | None = None
         plant: Any
+        self.pace: Callable[[], float] = lambda: 1.0
         if settings.plant:
             host, _, port = settings.plant.rpartition(":")
             plant = RemotePlant((host, int(port)), arm.ready)
+            self.pace = plant.pace
         else:
             plant = self.ideal = KinematicPlant(arm.ready)
         self.controller = UrController(settings, arm, plant)
@@ -63,6 +67,7 @@ class Loopback:
         self.still_since_s = self.moved_since_s = time.monotonic()
         self._still = True
         self._listeners: list[asyncio.Server] = []
+        self._serving: set[asyncio.Task] = set()
 
     async def run(self, ready: Callable[[], None] = lambda: None, until: asyncio.Event | None = None) -> None:
         """Listen and cycle until ``until`` is set.
@@ -77,8 +82,10 @@ class Loopback:
             ready()
             await self._cycle(stop)
         finally:
-            await self._close()
             control.close()
+            await self._close()
+            if self._serving:
+                await asyncio.wait(self._serving, timeout=LAST_S)
 
     async def cut(self, seconds: float, silent: bool) -> None:
         """Be unreachable for a while."""
@@ -103,8 +110,17 @@ class Loopback:
             await self.modbus.start()
 
     async def _listen(self, serve: Any, port: int) -> asyncio.Server:
+        async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            self._serving.add(task)
+            try:
+                await serve(reader, writer)
+            finally:
+                self._serving.discard(task)
+
         try:
-            return await asyncio.start_server(serve, self.settings.host, port)
+            return await asyncio.start_server(served, self.settings.host, port)
         except OSError as error:
             raise PortTaken(f"cannot listen at {self.settings.host}:{port}: {error.strerror or error}") from error
 
@@ -117,19 +133,19 @@ class Loopback:
         await self.modbus.stop()
 
     async def _cycle(self, stop: asyncio.Event) -> None:
+        """Cycles at the controller's rate, or slower where its plant cannot keep up with real time."""
         dt_s = 1.0 / self.settings.rate_hz
-        begin, done = time.monotonic(), 0
+        last, due_s = time.monotonic(), 0.0
         while not stop.is_set():
-            due = int((time.monotonic() - begin) / dt_s) + 1 - done
-            if due > MOST_BEHIND:
-                done += due - MOST_BEHIND
-                due = MOST_BEHIND
-            for _ in range(due):
-                self._one(dt_s)
-            done += due
-            if due:
+            now = time.monotonic()
+            due_s = min(due_s + self.pace() * (now - last), MOST_BEHIND * dt_s)
+            last = now
+            if due_s >= dt_s:
+                while due_s >= dt_s:
+                    self._one(dt_s)
+                    due_s -= dt_s
                 self.rtde.publish()
-            await asyncio.sleep(max(0.0, begin + done * dt_s - time.monotonic()))
+            await asyncio.sleep(dt_s - due_s)
 
     def _one(self, dt_s: float) -> None:
         if self.settings.gripper == "digital":
