@@ -12,7 +12,17 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
     ],
-    install_requires=["setuptools", "numpy", "pydantic", "opencv-contrib-python-headless", "mcap", "PyYAML"],
+    install_requires=[
+        "setuptools",
+        "numpy",
+        "pydantic",
+        "opencv-contrib-python-headless",
+        "mcap",
+        "mcap-ros2-support",
+        "PyYAML",
+        "pyarrow",
+        "tyro",
+    ],
     extras_require={"test": ["pytest"]},
     zip_safe=True,
     maintainer="Grasp maintainers",
@@ -21,6 +31,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "export = grasp_episodes.export:main",
             "episode_manager_node = grasp_episodes.episode_manager_node:main",
             "recorder_node = grasp_episodes.recorder_node:main",
             "run_episodes = grasp_episodes.run_episodes_node:main",

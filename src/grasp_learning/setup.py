@@ -36,6 +36,7 @@ setup(
             "train = grasp_learning.train:main",
             "evaluate = grasp_learning.evaluate:main",
             "learn = grasp_learning.learn:main",
-        ]
+        ],
+        "grasp.exporters": ["replay = grasp_learning.export_replay:write_replay"],
     },
 )

@@ -10,11 +10,12 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Quaternion, Transform, Vector3
 from std_msgs.msg import Header
 
-from grasp_core.actions import Action, Grasp, GripperMotion, Push, Step, Stop
+from grasp_core.actions import Action, Grasp, GripperMotion, Push, Step
 from grasp_core.cell import Intervention
-from grasp_core.geometry import Array, quaternion_of, transform
+from grasp_core.geometry import quaternion_of
 from grasp_core.observation import Observation
 from grasp_core.policy import Candidate, Decision
+from grasp_episodes.recorded import action_of
 from grasp_episodes.ros_conversions import nanoseconds, pose_message
 from grasp_episodes.runner import EpisodeRecord, StepRecord
 from grasp_interfaces.msg import Decision as DecisionMsg
@@ -24,41 +25,17 @@ from grasp_interfaces.msg import Intervention as InterventionMsg
 from grasp_interfaces.msg import Push as PushMsg
 from grasp_interfaces.msg import Step as StepMsg
 
-MOTIONS = {StepMsg.KEEP: GripperMotion.KEEP, StepMsg.OPEN: GripperMotion.OPEN, StepMsg.CLOSE: GripperMotion.CLOSE}
-MOTION_NUMBERS = {motion: number for number, motion in MOTIONS.items()}
+MOTION_NUMBERS = {
+    GripperMotion.KEEP: StepMsg.KEEP,
+    GripperMotion.OPEN: StepMsg.OPEN,
+    GripperMotion.CLOSE: StepMsg.CLOSE,
+}
 
 
 def time_message(stamp_ns: int | None) -> Time:
     """Nanoseconds as a message; none is zero."""
     sec, nanosec = divmod(stamp_ns or 0, 1_000_000_000)
     return Time(sec=sec, nanosec=nanosec)
-
-
-def action_of(message: PolicyAction) -> Action:
-    """The action in a message.
-
-    Raises:
-        ValueError: an unknown kind, or numbers that make no action.
-    """
-    arm = message.arm or None
-    if message.kind == PolicyAction.GRASP:
-        g = message.grasp
-        width = None if g.width < 0.0 else g.width
-        preshape = dict(zip(g.preshape_joints, g.preshape_positions, strict=True))
-        return Grasp(_pose(g.pose.position, g.pose.orientation), width, preshape, g.approach_distance, arm)
-    if message.kind == PolicyAction.PUSH:
-        p = message.push
-        start, way = np.array([p.start.x, p.start.y, p.start.z]), p.direction
-        return Push(start, np.array([way.x, way.y, way.z]), p.length, arm)
-    if message.kind == PolicyAction.STEP:
-        s = message.step
-        if s.gripper not in MOTIONS:
-            raise ValueError(f"a step does {s.gripper} with the gripper; known are {', '.join(map(str, MOTIONS))}")
-        T_delta = _pose(s.delta.translation, s.delta.rotation)
-        return Step(T_delta, MOTIONS[s.gripper], s.terminate, s.frame, arm)
-    if message.kind == PolicyAction.STOP:
-        return Stop(message.stop_reason)
-    raise ValueError(f"an action of kind {message.kind} is not known")
 
 
 def action_message(action: Action, header: Header, value: float = 0.0) -> PolicyAction:
@@ -181,10 +158,6 @@ def _intervention(found: Intervention) -> InterventionMsg:
 
 def _ternary(value: bool | None) -> int:
     return -1 if value is None else int(value)
-
-
-def _pose(position: Point | Vector3, q: Quaternion) -> Array:
-    return transform((position.x, position.y, position.z), (q.x, q.y, q.z, q.w))
 
 
 def stamp_of(message: DecisionMsg) -> int:

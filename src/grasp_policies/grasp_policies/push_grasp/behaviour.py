@@ -114,12 +114,12 @@ class Behaviour:
             different = success or changed(state, after)
             futile = 0 if different else futile + 1
             reasons[f"{PRIMITIVES[choice.primitive]}:{outcome.reason}"] += 1
-            rows.append(_row(state, choice, success, different, by_chance, value))
+            rows.append(row_of(state, choice, success, different, by_chance, value))
             state = after
-        info = _summary(rows, reasons)
+        info = summary_of(rows, reasons)
         if rows:
-            rows.append(_row(state, Choice(CLOSING, 0, 0, 0), False, False, False, float("nan")))
-        return Episode(_columns(rows, config), info)
+            rows.append(row_of(state, Choice(CLOSING, 0, 0, 0), False, False, False, float("nan")))
+        return Episode(columns_of(rows, config), info)
 
     def _decide(self, state: State, rng: np.random.Generator) -> tuple[Choice, float, bool] | None:
         if self._evaluator is None or rng.random() < self._settings.random_share:
@@ -130,7 +130,10 @@ class Behaviour:
         return None if chosen is None else (chosen[0], max(v.best for v in values.values()), False)
 
 
-def _row(state: State, choice: Choice, success: bool, different: bool, by_chance: bool, value: float) -> dict[str, Any]:
+def row_of(
+    state: State, choice: Choice, success: bool, different: bool, by_chance: bool, value: float
+) -> dict[str, Any]:
+    """One try as a row of ``fields_of``."""
     return {
         "height": state.height,
         "rgb": state.rgb,
@@ -142,14 +145,16 @@ def _row(state: State, choice: Choice, success: bool, different: bool, by_chance
     }
 
 
-def _columns(rows: list[dict[str, Any]], config: PushGraspConfig) -> dict[str, NDArray[Any]]:
+def columns_of(rows: list[dict[str, Any]], config: PushGraspConfig) -> dict[str, NDArray[Any]]:
+    """Rows as arrays [T, ...]."""
     return {
         name: np.array([row[name] for row in rows], dtype=dtype).reshape(len(rows), *shape)
         for name, (shape, dtype) in fields_of(config).items()
     }
 
 
-def _summary(rows: list[dict[str, Any]], reasons: Mapping[str, int]) -> dict[str, Any]:
+def summary_of(rows: list[dict[str, Any]], reasons: Mapping[str, int]) -> dict[str, Any]:
+    """What an episode tells of itself, from its rows without the closing one."""
     grasps = [row for row in rows if row["choice"][0] == GRASP]
     pushes = [row for row in rows if row["choice"][0] != GRASP]
     return {

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from grasp_core.config import Config
-from grasp_policies.push_grasp.behaviour import Behaviour, BehaviourSettings, fields_of
+from grasp_core.recording import RecordedEpisode
+from grasp_policies.push_grasp.behaviour import Behaviour, BehaviourSettings, Episode, fields_of
 from grasp_policies.push_grasp.learner import Learner, LearnSettings
+from grasp_policies.push_grasp.recorded import tries_of
 from grasp_policies.push_grasp.settings import PushGraspConfig
 
 
@@ -43,6 +45,10 @@ class PushGraspRecipe:
         """
         settings = BehaviourSettings.from_mapping(options, "behaviour")
         return Behaviour(config.policy, settings, checkpoint, device)
+
+    def recorded(self, config: PushGraspSettings, episode: RecordedEpisode) -> Episode:
+        """A recorded episode as if it had been collected directly."""
+        return tries_of(episode, config.policy)
 
     def learner(self, config: PushGraspSettings, device: str, seed: int) -> Learner:
         """What learns."""
