@@ -20,5 +20,8 @@ def test_compose_starts_launch_files_that_there_are():
     assert (ROOT / "launch" / command.split()[3].replace("${CELL:-ur5}", "ur5")).exists()
     rviz = compose["services"]["viewer"]["command"].split()[2]
     assert (ROOT / rviz.removeprefix("/grasp_ws/")).exists()
+    training = compose["services"]["training"]["command"].split()
+    config = training[training.index("--config") + 1].replace("${LEARN:-push_grasp}", "push_grasp")
+    assert (ROOT / config).exists()
     for name, service in compose["services"].items():
         assert (service["network_mode"], service["ipc"]) == ("host", "host"), name
