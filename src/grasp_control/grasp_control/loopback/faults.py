@@ -18,8 +18,8 @@ from grasp_control.loopback.controller import Runtime
 if TYPE_CHECKING:
     from grasp_control.loopback.server import Loopback
 
-# Slower than this the arm counts as standing (rad/s).
-STILL_RAD_S = 2e-3
+# Slower than this the arm counts as standing (rad/s); the driver's own bar.
+STILL_RAD_S = 0.02
 
 
 class Faults:
