@@ -127,7 +127,7 @@ class HighestPointPolicy:
         """
         begin = time.perf_counter()
         seen = heightmap(observation.frame(self._config.camera), self._config.heightmap)
-        heights = ndimage.median_filter(seen.filled(), size=5)
+        heights = ndimage.median_filter(_without_gaps(seen), size=5)
         mapped = time.perf_counter()
         found = [self._weigh(patch, heights, seen) for patch in patches(heights, self._config)]
         ranked = sorted(found, key=lambda candidate: -candidate.value)
@@ -206,6 +206,13 @@ def patches(heights: NDArray[np.float32], config: HighestPointConfig) -> list[Pa
             row, column = ndimage.center_of_mass(mask)
             found.append(Patch(mask, float(row), float(column), top))
     return found
+
+
+def _without_gaps(seen: Heightmap) -> NDArray[np.float32]:
+    """Heights [rows, columns]; pixels that a coarse camera skipped take the highest of their seen neighbours."""
+    gaps = np.isnan(seen.height_m)
+    beside = ndimage.maximum_filter(np.where(gaps, np.float32(-1.0), seen.height_m), size=3)
+    return np.where(gaps & (beside > 0.0), beside, seen.filled())
 
 
 def _extent(patch: Patch, yaw: float, pixel_m: float) -> tuple[float, float]:
