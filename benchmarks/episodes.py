@@ -35,6 +35,7 @@ from grasp_interfaces.msg import EpisodeResult, EpisodeStep
 SAMPLE_S = 1.0
 LEAVE_S = 40.0
 BARS = 24
+TELL_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -202,11 +203,18 @@ def measure(args: Arguments) -> list[Row]:
 def _wait(process: subprocess.Popen, args: Arguments, watcher: Watcher, bags: Path | None) -> None:
     """Until the launch has ended or the minutes are over; old bags in a temporary folder make room meanwhile."""
     end = time.monotonic() + 60.0 * args.minutes if args.minutes else float("inf")
+    told = time.monotonic()
     while time.monotonic() < end:
         try:
             process.wait(min(30.0, max(0.1, end - time.monotonic())))
             return
+        except KeyboardInterrupt:
+            return
         except subprocess.TimeoutExpired:
+            if time.monotonic() - told > TELL_S:
+                told = time.monotonic()
+                memory = {name: round(load.samples[-1][2]) for name, load in watcher.loads.items()}
+                print(f"{len(watcher.heard.results)} episodes, MiB: {memory}", flush=True)
             if bags is not None:
                 for old in sorted(bags.glob("*/*/*.mcap"), key=lambda path: path.stat().st_mtime)[:-3]:
                     old.unlink()
@@ -288,6 +296,7 @@ def histogram(name: str, values: list[float]) -> str:
 def main() -> None:
     """Measure, print, write."""
     args = tyro.cli(Arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     found = measure(args)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     for row in found:

@@ -228,3 +228,19 @@ def test_a_disk_that_cannot_be_written_is_one_clear_error(graph_environment, tmp
     with Launch(graph_environment, *command) as launch:
         assert launch.finish(120) == 1
         assert "cannot be written" in launch.text()
+
+
+def test_an_interrupted_launch_ends_a_running_episode_and_its_bag(graph_environment, tmp_path):
+    command = (*COMMAND, "objects:=2", "episodes:=1", f"record_dir:={tmp_path}")
+    with Launch(graph_environment, *command) as launch:
+        client = Client(int(graph_environment["ROS_DOMAIN_ID"]))
+        try:
+            assert wait_until(client.moving, 60.0), launch.text()
+            launch.process.send_signal(signal.SIGINT)
+            launch.finish(40)
+        finally:
+            client.close()
+        assert "Traceback" not in launch.text(), launch.text()
+        assert wait_until(lambda: launch.descendants() == [])
+    (bag,) = tmp_path.glob("*/*/*.mcap")
+    assert sum(1 for _ in read_messages(bag)) > 100

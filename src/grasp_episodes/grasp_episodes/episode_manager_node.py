@@ -33,7 +33,8 @@ from grasp_interfaces.msg import EpisodeResult, EpisodeStep
 
 # How often a cancelled goal is told to halt until it has ended (s).
 CANCEL_EVERY_S = 0.02
-LAST_WORDS_S = 5.0
+# How long a running episode may take to end when the graph ends; a launch grows impatient after 5 s.
+LAST_WORDS_S = 4.5
 
 
 class EpisodeManagerNode(Node):
@@ -72,7 +73,7 @@ class EpisodeManagerNode(Node):
     def close(self) -> None:
         """Halt what runs, tell its goal, and leave the graph."""
         if self._series is not None:
-            self._series.cancel()
+            self._series.close()
             self._idle.wait(LAST_WORDS_S)
         self.graph.cell.close()
 

@@ -49,6 +49,12 @@ class EpisodeSeries:
     result: RunEpisodes.Result = field(default_factory=RunEpisodes.Result)
     _runner: EpisodeRunner | None = None
     _cancelled: bool = False
+    _closing: bool = False
+
+    def close(self) -> None:
+        """Halt and end because the graph ends: the recorder, which ends too, is not waited for."""
+        self._closing = True
+        self.cancel()
 
     def cancel(self) -> None:
         """Halt and end."""
@@ -109,7 +115,7 @@ class EpisodeSeries:
         self.outlets.result(message)
         self.result.results.append(message)
         problem = ""
-        if recording:
+        if recording and not self._closing:
             try:
                 log.info("%s\n%s", bag, self.recorder.end(episode_id, record.actions))
             except RecordingError as error:
