@@ -288,10 +288,11 @@ class _Kept:
 
 
 def contestants_of(args: EvaluateArguments) -> tuple[Contestant, ...]:
-    """The policies that a command line names.
+    """The policies that a command line names; none of them is loaded.
 
     Raises:
         ConfigError: there are not as many checkpoints, options or labels as policies, or two share a label.
+        UnknownNameError, ResourceError: no such policy, or no such checkpoint.
     """
     count = len(args.policy)
     for name in ("checkpoint", "options", "label"):
@@ -303,11 +304,14 @@ def contestants_of(args: EvaluateArguments) -> tuple[Contestant, ...]:
         checkpoint = args.checkpoint[number] if args.checkpoint else _usual_checkpoint(policy)
         options = mapping_of(args.options[number], "--options") if args.options else {}
         label = args.label[number] if args.label else policy
+        find("grasp.policies", policy)
+        checkpoint = None if checkpoint == "none" else checkpoint
+        find_checkpoint(checkpoint or "")
         found.append(
             Contestant(
                 label=label,
                 policy=policy,
-                checkpoint=None if checkpoint in (None, "none") else checkpoint,
+                checkpoint=checkpoint,
                 options=options,
             )
         )
