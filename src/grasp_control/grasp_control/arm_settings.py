@@ -22,7 +22,7 @@ class ArmSettings(Config):
     """Control rate in Hz; auto: what the controller does, 125 (CB3) or 500 (e-Series)."""
     speed_scale: Share = 0.25
     """Largest share of the joints' speed limits."""
-    servo_lookahead_s: Annotated[float, Field(ge=0.03, le=0.2)] = 0.05
+    servo_lookahead_s: Annotated[float, Field(ge=0.03, le=0.2)] = 0.03
     """Smoothing of the controller's servo; the joints lag behind by about as much."""
     servo_gain: Annotated[float, Field(ge=100.0, le=2000.0)] = 300.0
     """Stiffness of the controller's servo."""

@@ -33,6 +33,8 @@ from grasp_description.grippers import GripperSpec
 
 LOOK_S = 0.02
 RECONNECT_S = 0.3
+# A command that came while the fingers still moved is ignored by the gripper; so is what a blocked gripper gets twice.
+TRIES = 2
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,13 @@ class Rg2Modbus:
             self.stop()
             self._wait_until_rest(time.monotonic() + self.settings.motion_s, None)
         self._goal = (width, force)
-        self._write(FORCE, [round(10.0 * force), round(1e4 * width), GRIP])
-        self._wait_until_rest(time.monotonic() + self.settings.motion_s, cancel)
-        return self.state()
+        for _ in range(TRIES):
+            self._write(FORCE, [round(10.0 * force), round(1e4 * width), GRIP])
+            self._wait_until_rest(time.monotonic() + self.settings.motion_s, cancel)
+            state = self.state()
+            if state.holding or not state.stalled or (cancel is not None and cancel.is_set()):
+                break
+        return state
 
     def preshape(self, positions: Mapping[str, float], cancel: Cancel | None = None) -> GripperState:
         """Refused: the fingers have no joints of their own."""

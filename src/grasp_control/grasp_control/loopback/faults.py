@@ -144,7 +144,10 @@ class Faults:
         self._l.modbus.late_s = float(seconds)
 
     def _gripper_stuck(self, on: bool) -> None:
-        self._l.gripper.stuck = bool(on)
+        """The fingers stay where they are, whatever is commanded."""
+        self._l.gripper.stick(bool(on))
+        if self._l.ideal is not None:
+            self._l.ideal.stalled = bool(on)
 
     def _object(self, width_m: float | None) -> None:
         """Something of this width lies between the fingers (ideal plant only)."""
@@ -159,7 +162,8 @@ class Faults:
         c = self._l.controller
         c.refuse_scripts, c.slider = False, 1.0
         self._l.rtde.late_s, self._l.rtde.frozen = 0.0, False
-        self._l.modbus.silent, self._l.modbus.late_s, self._l.gripper.stuck = False, 0.0, False
+        self._l.modbus.silent, self._l.modbus.late_s = False, 0.0
+        self._gripper_stuck(False)
         if self._l.ideal is not None:
             self._l.ideal.blocked, self._l.ideal.object_width_m = False, None
 

@@ -38,16 +38,11 @@ SILENCE_S = 3600.0
 
 
 class Rg2:
-    """The gripper's logic; commands go to the plant through the controller's cycle.
-
-    Attributes:
-        stuck: it takes commands, and its fingers do not move (a fault).
-    """
+    """The gripper's logic; commands go to the plant through the controller's cycle."""
 
     def __init__(self, controller: UrController) -> None:
         self._c = controller
-        self.stuck = False
-        self._stuck_busy = False
+        self._stuck = self._stuck_busy = False
         self._close_was = False
 
     @property
@@ -58,7 +53,7 @@ class Rg2:
     @property
     def busy(self) -> bool:
         """Whether the fingers move, or a command has not yet reached them."""
-        if self.stuck:
+        if self._stuck:
             return self._stuck_busy
         told = self._c.measured
         return told is not None and not self._c.grip_stop and (told.moving or told.grip != self._c.grip)
@@ -69,9 +64,14 @@ class Rg2:
         told = self._c.measured
         return told is not None and told.gripped and not self.busy
 
+    def stick(self, on: bool) -> None:
+        """From now on it takes commands and its fingers do not move (a fault), or no longer."""
+        self._stuck_busy = on and self.busy
+        self._stuck = on
+
     def grip(self, width_m: float, force_n: float) -> None:
         """Open or close; ignored while busy."""
-        if self.stuck:
+        if self._stuck:
             self._stuck_busy = True
             return
         if self.busy:
