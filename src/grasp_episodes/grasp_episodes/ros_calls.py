@@ -21,6 +21,9 @@ LOOK_S = 0.02
 SERVER_LOOK_S = 0.1
 # How long a cancelled goal may take to come to rest (s).
 HALT_S = 2.0
+# A motion that has reported within the first goes on beyond its time, up to the second (s).
+FEEDBACK_S = 2.0
+LONGEST_S = 900.0
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,37 @@ def call_service(client: Client, request: Any, timeout_s: float) -> Any:
     return future.result()
 
 
+class OrderedActionClient(ActionClient):
+    """An action client whose answers wait until the request they belong to is known.
+
+    rclpy sends a request first and remembers it afterwards; an answer that another thread takes in between is dropped,
+    and whoever waits for it waits for ever.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._asking = threading.Lock()
+        super().__init__(*arguments, **options)
+
+    def send_goal_async(self, *arguments: Any, **options: Any) -> Any:
+        """As rclpy's."""
+        with self._asking:
+            return super().send_goal_async(*arguments, **options)
+
+    def _cancel_goal_async(self, *arguments: Any, **options: Any) -> Any:
+        with self._asking:
+            return super()._cancel_goal_async(*arguments, **options)
+
+    def _get_result_async(self, *arguments: Any, **options: Any) -> Any:
+        with self._asking:
+            return super()._get_result_async(*arguments, **options)
+
+    async def execute(self, taken_data: Any) -> None:
+        """As rclpy's, once no request is half sent."""
+        with self._asking:
+            pass
+        await super().execute(taken_data)
+
+
 class GoalRunner:
     """Sends goals to one or several action servers at once and sees them to their end.
 
@@ -128,8 +162,10 @@ class _Run:
         self._handles: dict[str, Any] = {}
         self._answers: dict[str, Answer] = {}
         self._names = tuple(goals)
+        self._begin = time.monotonic()
+        self._heard = -float("inf")
         for name, (client, goal) in goals.items():
-            sent = client.send_goal_async(goal)
+            sent = client.send_goal_async(goal, feedback_callback=self._feedback)
             sent.add_done_callback(lambda future, name=name: self._taken(name, future))
 
     def until(self, patience: Patience, cancel: Cancel | None) -> Answers:
@@ -150,7 +186,7 @@ class _Run:
                 raise StateError(f"no word from the action server of {waiting[0]} whether it takes the goal")
             if not ended:
                 cancelled = cancel is not None and cancel.is_set()
-                timed_out = not cancelled and patience.over()
+                timed_out = not cancelled and patience.over() and not self._under_way(now)
                 if cancelled or timed_out or failed:
                     ended, halted_by = True, now + HALT_S
                     self._give_up()
@@ -160,6 +196,13 @@ class _Run:
         with self._lock:
             answers = {name: self._answers.get(name, Answer(True)) for name in self._names}
         return Answers(answers, cancelled, timed_out)
+
+    def _feedback(self, _: Any) -> None:
+        self._heard = time.monotonic()
+
+    def _under_way(self, now: float) -> bool:
+        """Whether a motion beyond its time still reports: the robot's speed slider may be low, or at 0."""
+        return now - self._heard < FEEDBACK_S and now - self._begin < LONGEST_S
 
     def _taken(self, name: str, future: Any) -> None:
         handle = future.result()

@@ -6,14 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rclpy.action import ActionClient
 from rclpy.node import Node
 
 from grasp_core.geometry import Array
 from grasp_core.planning import Obstacle, PlanOptions, PlanResult, PlanStatus
 from grasp_core.ports import Cancel, JointState, StateError
 from grasp_episodes import ros_conversions as ros
-from grasp_episodes.ros_calls import GoalRunner, call_service
+from grasp_episodes.ros_calls import GoalRunner, OrderedActionClient, call_service
 from grasp_episodes.settings import RosCellOptions
 from grasp_interfaces.action import PlanMotion
 from grasp_interfaces.srv import SetObstacles
@@ -27,7 +26,7 @@ class RosPlanner:
 
     def __init__(self, node: Node, goals: GoalRunner, base_frame: str, options: RosCellOptions, cancel: Cancel) -> None:
         self._goals, self._base_frame, self._options, self._cancel = goals, base_frame, options, cancel
-        self._plan = ActionClient(node, PlanMotion, "plan_motion")
+        self._plan = OrderedActionClient(node, PlanMotion, "plan_motion")
         self._obstacles = node.create_client(SetObstacles, "set_obstacles")
 
     def set_obstacles(self, obstacles: tuple[Obstacle, ...]) -> None:

@@ -12,7 +12,6 @@ from action_msgs.msg import GoalStatus
 from action_msgs.srv import CancelGoal
 from control_msgs.action import FollowJointTrajectory, GripperCommand
 from control_msgs.msg import GripperCommand as GripperCommandMsg
-from rclpy.action import ActionClient
 from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMsg
 
@@ -29,7 +28,7 @@ from grasp_core.ports import (
     StateError,
 )
 from grasp_episodes import ros_conversions as ros
-from grasp_episodes.ros_calls import Answer, Answers, GoalRunner
+from grasp_episodes.ros_calls import Answer, Answers, GoalRunner, OrderedActionClient
 from grasp_episodes.settings import GripperData, RosCellOptions
 
 Follow = FollowJointTrajectory.Result
@@ -61,7 +60,7 @@ class RosArm:
     def __init__(self, wire: Wire, name: str, config: ArmConfig) -> None:
         self._wire, self._name, self._config = wire, name, config
         self._clients = {
-            controller: ActionClient(wire.node, FollowJointTrajectory, f"{controller}/follow_joint_trajectory")
+            controller: OrderedActionClient(wire.node, FollowJointTrajectory, f"{controller}/follow_joint_trajectory")
             for controller in config.controllers
         }
         self._stoppers = [
@@ -173,8 +172,10 @@ class RosGripper:
 
     def __init__(self, wire: Wire, name: str, config: GripperConfig, data: GripperData) -> None:
         self._wire, self._name, self._config, self._data = wire, name, config, data
-        self._command = ActionClient(wire.node, GripperCommand, f"{config.controller}/gripper_cmd")
-        self._shape = ActionClient(wire.node, FollowJointTrajectory, f"{config.controller}/follow_joint_trajectory")
+        self._command = OrderedActionClient(wire.node, GripperCommand, f"{config.controller}/gripper_cmd")
+        self._shape = OrderedActionClient(
+            wire.node, FollowJointTrajectory, f"{config.controller}/follow_joint_trajectory"
+        )
         self._sent = wire.node.create_publisher(GripperCommandMsg, f"commands/{config.controller}/gripper_cmd", 10)
         self._asked_m: float | None = None
         self._stalled = False
@@ -245,7 +246,7 @@ class RosGripper:
             raise ValueError(f"gripper {self._name} refused {', '.join(positions)}: {text or 'goal not taken'}")
         return self.state()
 
-    def _run(self, client: ActionClient, goal: object, cancel: Cancel | None) -> Answers:
+    def _run(self, client: OrderedActionClient, goal: object, cancel: Cancel | None) -> Answers:
         answers = self._wire.goals.run({self._name: (client, goal)}, self._wire.options.gripper_timeout_s, cancel)
         if answers.timed_out:
             raise StateError(
