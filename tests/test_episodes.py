@@ -174,7 +174,7 @@ def test_a_killed_policy_is_started_again_and_the_episode_goes_on(graph):
 def test_a_killed_recorder_ends_the_episode_and_leaves_its_bag_readable(graph):
     launch, client, folder = graph
     client.steps.clear()
-    _, result = client.begin(seed=6, objects=3)
+    _, result = client.begin(seed=6, objects=2)
     assert wait_until(lambda: len(client.steps) >= 1, 60.0)
     # A chunk ends every second: what is older than that has to be there.
     told = time.monotonic()
