@@ -68,11 +68,8 @@ class ArmNode(Node):
                 continue
             if reading.stamp_ns - sent_ns >= 0.9e9 / self._p.state_hz:
                 sent_ns = reading.stamp_ns
-                names = self.arm.joint_names
-                message = ros.joint_state_message(
-                    names, reading.positions, reading.velocities, self._p.tf_prefix, sent_ns
-                )
-                self._joints.publish(message)
+                state = self.arm.joint_names, reading.positions, reading.velocities
+                self._joints.publish(ros.joint_state_message(*state, self._p.tf_prefix, sent_ns))
             for actions in self._actions:
                 actions.on_reading(reading)
             if reading.problem != self._problem:
@@ -81,7 +78,7 @@ class ArmNode(Node):
 
     def _log_problem(self) -> None:
         if self._problem:
-            self.get_logger().error(f"{self.arm.name} takes no commands: {self._problem}")
+            self.get_logger().error(f"arm {self.arm.name} takes no commands: {self._problem}")
         else:
             self.get_logger().info(f"arm {self.arm.name} is ready")
         self._diagnose()
@@ -93,14 +90,12 @@ class ArmNode(Node):
         values: dict[str, Any] = {"speed_scale": self.arm.settings.speed_scale}
         warning = ""
         if reading is not None:
-            values |= {"speed slider": reading.slider, "robot mode": reading.robot_mode}
-            values |= {"safety mode": reading.safety_mode, **reading.counts}
+            values |= reading.values()
             warning = "halted: call e_stop_release" if reading.halted else ""
         values |= {f"guard: {limit}": count for limit, count in self._driver.counts.items()}
-        hardware = self.arm.settings.robot_ip
-        stamp_ns = self.get_clock().now().nanoseconds
-        name = f"{self.get_name()}: arm"
-        self._diagnostics.publish(ros.diagnostics_message(name, hardware, problem, warning, values, stamp_ns))
+        name, stamp_ns = f"{self.get_name()}: arm", self.get_clock().now().nanoseconds
+        message = ros.diagnostics_message(name, self.arm.settings.robot_ip, problem, warning, values, stamp_ns)
+        self._diagnostics.publish(message)
 
     def _recover(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success, response.message = self.arm.recover()

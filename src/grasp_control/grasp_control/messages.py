@@ -127,6 +127,11 @@ class Reading:
     progress_s: float
     counts: dict[str, int] = field(default_factory=dict)
 
+    def values(self) -> dict[str, float | int]:
+        """What people want to see of it in diagnostics."""
+        modes = {"robot mode": self.robot_mode, "safety mode": self.safety_mode}
+        return {"speed slider": self.slider, **modes, **self.counts}
+
 
 ToServo = Follow | Stream | Cancel | Halt | Release | Recover | SpeedScale | Close
 FromServo = Done | Recovered | Reading
