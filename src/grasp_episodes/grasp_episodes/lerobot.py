@@ -18,11 +18,13 @@ import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from grasp_core import resources
 from grasp_core.cell_config import CellConfig
-from grasp_core.geometry import Array
 from grasp_episodes.recorded import Recording, RecordingError, jpeg_rgb, read_recording, stamp_ns
+
+Values = NDArray[Any]
 
 VERSION = "v2.1"
 CHUNK = 1000
@@ -42,7 +44,7 @@ INDEX = {
 class Rows:
     """One episode at a fixed rate: columns [T, ...] by name, PNGs [T] by camera, the task in words."""
 
-    columns: Mapping[str, Array]
+    columns: Mapping[str, Values]
     pictures: Mapping[str, Sequence[bytes]]
     sizes: Mapping[str, tuple[int, int]]
     joints: tuple[str, ...]
@@ -70,7 +72,7 @@ def rows_of(found: Recording, fps: float) -> Rows:
     names = _joints(found)
     positions = np.array([[found.joints.at(int(t))[1].get(name, np.nan) for name in names] for t in ticks])
     decision, success = _decisions(found, ticks)
-    columns = {
+    columns: dict[str, Values] = {
         "observation.state": positions[:-1].astype(np.float32),
         "action": positions[1:].astype(np.float32),
         "decision.index": decision[:-1],
@@ -96,7 +98,8 @@ def export(bags: Sequence[Path], target: Path, fps: float = 4.0) -> int:
         OSError: a bag cannot be read or the target not written.
     """
     (target / "meta").mkdir(parents=True)
-    total, tasks, first, robot = 0, {}, None, ""
+    total, first, robot = 0, None, ""
+    tasks: dict[str, int] = {}
     for number, bag in enumerate(bags):
         found = read_recording(bag)
         rows = rows_of(found, fps)
@@ -113,8 +116,8 @@ def export(bags: Sequence[Path], target: Path, fps: float = 4.0) -> int:
         total += len(rows)
     if first is None:
         raise RecordingError("there is no bag to export")
-    for task, index in tasks.items():
-        _append(target / "meta" / "tasks.jsonl", {"task_index": index, "task": task})
+    for words, index in tasks.items():
+        _append(target / "meta" / "tasks.jsonl", {"task_index": index, "task": words})
     info = _info(first, len(bags), total, len(tasks), fps, robot)
     (target / "meta" / "info.json").write_text(json.dumps(info, indent=4) + "\n", encoding="utf-8")
     return total
@@ -128,7 +131,7 @@ def _joints(found: Recording) -> tuple[str, ...]:
     return (*arms, *(name for name in known if name not in arms))
 
 
-def _decisions(found: Recording, ticks: Array) -> tuple[Array, Array]:
+def _decisions(found: Recording, ticks: Values) -> tuple[Values, Values]:
     """Which decision was being carried out at each tick (-1: none yet) and whether it succeeded (-1: not known)."""
     index, success = np.full(len(ticks), -1, np.int64), np.full(len(ticks), -1, np.int64)
     for step in found.steps:
@@ -215,7 +218,7 @@ def _stats(rows: Rows) -> dict[str, Any]:
     return stats
 
 
-def _numbers(values: Array) -> dict[str, Any]:
+def _numbers(values: Values) -> dict[str, Any]:
     return {
         "min": values.min(axis=0).tolist(),
         "max": values.max(axis=0).tolist(),

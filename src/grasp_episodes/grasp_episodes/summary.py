@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -70,8 +71,12 @@ def write(summary: Summary, folder: Path) -> Path:
     return path
 
 
-def picture(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """A map to look at: colours [H, W, 3] red first as they are, numbers [H, W] from their least to their greatest."""
+def picture(values: NDArray[Any]) -> NDArray[Any]:
+    """A map to look at, uint8 [H, W, 3], blue first.
+
+    Args:
+        values: colours [H, W, 3], red first, or numbers [H, W], shown from their least to their greatest.
+    """
     if values.ndim == 3:
         return cv2.cvtColor(values.astype(np.uint8), cv2.COLOR_RGB2BGR)
     finite = np.isfinite(values)
@@ -80,7 +85,7 @@ def picture(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     return cv2.applyColorMap((255.0 * scaled).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
 
 
-def save_pictures(maps: Mapping[str, NDArray[np.generic]], folder: Path, stem: str) -> Sequence[Path]:
+def save_pictures(maps: Mapping[str, NDArray[Any]], folder: Path, stem: str) -> Sequence[Path]:
     """Write each map as ``<stem>_<name>.png``; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
