@@ -37,6 +37,7 @@ STOP_S = 0.2
 MOTION_S = 1.0
 OBJECT_M = 0.04
 WAIT_S = 30.0
+TRIES = 4
 # Two positions this near are the same (rad).
 SAME_RAD = 0.01
 
@@ -224,6 +225,10 @@ FAULTS = [
 ]
 
 
+class NotReached(RuntimeError):
+    """A pick ended before the phase in which the fault was to come."""
+
+
 def notice(bench: Bench, kind: Fault, began: float, limit_s: float = 4.0) -> tuple[float | None, str]:
     """When a driver first tells of the fault, and in which words."""
     reading = bench.arm.reading
@@ -253,6 +258,10 @@ def try_out(bench: Bench, kind: Fault, phase: str) -> Row:
     thread.start()
     with bench.entered:
         assert bench.entered.wait_for(lambda: bench.phase in (phase, "over"), WAIT_S)
+    if bench.phase == "over":
+        # The machine was too busy for the phases before: that says nothing about the fault.
+        thread.join()
+        raise NotReached(f"{phase} was not reached: {bench.outcome}")
     threading.Event().wait(0.35)
     was_moving = bench.robot.fault("state")["speed"] > STILL_RAD_S
     began = time.monotonic()
@@ -306,13 +315,28 @@ def recover(bench: Bench, kind: Fault, began: float) -> str:
 def tidy_up(bench: Bench, row: Row) -> None:
     """Everything as before the next row; proves that commands are taken again."""
     bench.robot.fault("clear")
-    if not bench.ready(10.0):
-        row.notes.append(f"not ready afterwards: {bench.arm.reading and bench.arm.reading.problem}")
-        bench.arm.recover()
-    for wrong in (bench.grip(0.11), bench.move("ready")):
-        if wrong:
-            row.notes.append(f"afterwards: {wrong}")
-            bench.ready(5.0)
+    wrong = ""
+    for _ in range(TRIES):
+        if not bench.ready(5.0):
+            bench.robot.fault("release_emergency_stop")
+            wrong = bench.arm.recover()[1]
+            continue
+        wrong = bench.grip(0.11) or bench.move("ready")
+        if not wrong:
+            return
+    row.notes.append(f"afterwards: {wrong}")
+
+
+def one_row(bench: Bench, kind: Fault, phase: str) -> Row:
+    """A row, tried again where the machine was too busy to reach the phase."""
+    for left in reversed(range(TRIES)):
+        try:
+            return try_out(bench, kind, phase)
+        except NotReached:
+            tidy_up(bench, Row("", ""))
+            if not left:
+                raise
+    raise AssertionError("not reached")
 
 
 @dataclass
@@ -362,7 +386,7 @@ def main(args: Arguments) -> None:
         chosen = [kind for kind in FAULTS if args.only in kind.name][args.part[0] - 1 :: args.part[1]]
         for kind in tqdm(chosen, unit="fault"):
             for phase in bench.phases():
-                rows.append(try_out(bench, kind, phase))
+                rows.append(one_row(bench, kind, phase))
                 if args.json is not None:
                     write(args.json, rows)
         bench.close()

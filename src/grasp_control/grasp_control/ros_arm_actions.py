@@ -102,7 +102,7 @@ class ArmActions:
             raise ValueError(f"the controller moves {', '.join(joints)}; given were {', '.join(trajectory.names)}")
         return trajectory
 
-    def _execute(self, handle: ServerGoalHandle) -> Result:
+    def _execute(self, handle: ServerGoalHandle) -> FollowJointTrajectory.Result:
         goal, joints = handle.request, self._driver.arm.joint_names
         with self._lock:
             self._running = handle
