@@ -69,7 +69,7 @@ class GripperJudge:
     def after(self, outcome: Outcome) -> Judgement:
         """What the skill says; whether a push moved something is not known."""
         changed = bool(outcome.success) if isinstance(outcome.requested, Grasp) else None
-        return Judgement(outcome.success, changed, None, "gripper", outcome.message)
+        return Judgement(outcome.success, changed, None, "gripper")
 
     def objects_left(self) -> int | None:
         """Nobody can tell."""

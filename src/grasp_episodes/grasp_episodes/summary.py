@@ -46,9 +46,9 @@ class Summary:
         lines = [
             f"{self.policy} on {self.cell}: {self.successes} of {self.attempts} grasps succeeded{rate}, "
             f"{self.actions} actions in {self.duration_s:.0f} s, ended: {', '.join(self.ended_by) or 'not begun'}",
-            f"objects at the beginning {self.objects_start}, left {left}",
+            f"objects at the beginning {self.objects_start or 'unknown'}, left {left}",
         ]
-        lines += [f"failed actions: {_counts(self.reasons)}"] if self.reasons else []
+        lines += [f"what failed: {_counts(self.reasons)}"] if self.reasons else []
         lines += [f"the guard stepped in: {_counts(self.limits)}"] if self.limits else []
         lines += [f"bag: {bag}" for bag in self.bags]
         lines += [f"pictures: {self.pictures}"] if self.pictures else []
