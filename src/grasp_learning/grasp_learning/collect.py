@@ -17,14 +17,15 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import tyro
 from pydantic import Field
 from tqdm import tqdm
 
 from grasp_core.config import Config
+from grasp_learning.plan import CollectionError, Plan
 from grasp_learning.replay import EpisodeId, ReplayStore, StageCount
 from grasp_learning.settings import LearningSettings, load_settings, read_pinned
 from grasp_learning.usage import Meter, origin
@@ -37,10 +38,6 @@ log = logging.getLogger(__name__)
 LOST_LIMIT = 3
 FAILED_LIMIT = 10
 NOTE_EVERY_S = 20.0
-
-
-class CollectionError(RuntimeError):
-    """Collecting cannot go on; the message says what happened to which episodes."""
 
 
 class CollectArguments(Config):
@@ -60,65 +57,8 @@ class CollectArguments(Config):
     """Policy to follow; none for none."""
     workers: int | None = Field(default=None, ge=1)
     """Processes; none for one a core."""
-
-
-@dataclass
-class Plan:
-    """Hands out episode numbers until the wanted tries are there; safe to use from several threads.
-
-    Attributes:
-        wanted: tries.
-        tries: by number of each finished episode.
-    """
-
-    wanted: int
-    tries: dict[int, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._lock = threading.Lock()
-        self._running: set[int] = set()
-
-    @property
-    def done(self) -> int:
-        """Tries in the unbroken run of finished episodes from number 0 on."""
-        count, index = 0, 0
-        while index in self.tries:
-            count += self.tries[index]
-            index += 1
-        return count
-
-    def next(self) -> int | None:
-        """The next episode to make; none where those that run are expected to be enough, or are."""
-        with self._lock:
-            missing = next(i for i in range(len(self.tries) + len(self._running) + 1) if self._free(i))
-            if self.done >= self.wanted:
-                return None
-            finished = [count for count in self.tries.values() if count]
-            usual = sum(finished) / len(finished) if finished else 1.0
-            ahead = sum(self.tries.values()) + usual * len(self._running)
-            if ahead >= self.wanted and self._running:
-                return None
-            self._running.add(missing)
-            return missing
-
-    def finished(self, index: int, tries: int) -> None:
-        """An episode has ended."""
-        with self._lock:
-            self._running.discard(index)
-            self.tries[index] = tries
-
-    def failed(self, index: int) -> None:
-        """An episode has not been made; its number is free again."""
-        with self._lock:
-            self._running.discard(index)
-
-    @property
-    def busy(self) -> bool:
-        """Whether episodes are being made."""
-        return bool(self._running)
-
-    def _free(self, index: int) -> bool:
-        return index not in self.tries and index not in self._running
+    set_: Annotated[tuple[str, ...], tyro.conf.arg(name="set")] = ()
+    """Settings in place of the file's, like ``stages.random.max_steps=20``."""
 
 
 class Collector:
@@ -335,7 +275,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _collect(args: CollectArguments) -> int:
-    settings = load_settings(args.config)
+    settings = load_settings(args.config, args.set_)
     stage = settings.stage_number(args.stage) if args.stage else 0
     collector = Collector(settings, stage, args.out, args.checkpoint, args.workers or default_workers())
     total = args.total or settings.stages[stage].tries

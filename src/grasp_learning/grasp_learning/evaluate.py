@@ -11,32 +11,36 @@ import functools
 import json
 import logging
 import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-import yaml
 from pydantic import Field
 from tqdm import tqdm
 
-from grasp_core import resources
-from grasp_core.cell import SceneError
 from grasp_core.config import Config, ConfigError
 from grasp_learning.collect import default_workers, one_thread_each
+from grasp_learning.contestants import (
+    Contestant,
+    EvaluationOrder,
+    differences,
+    fingerprint,
+    make_evaluator,
+    trained_with,
+    usual_checkpoint,
+)
 from grasp_learning.episode_file import write_json
 from grasp_learning.finding import find
 from grasp_learning.protocols import Protocol, RunOrder, load_protocol, orders
-from grasp_learning.runs import RunRow, run_once
+from grasp_learning.runs import RunRow
 from grasp_learning.scores import by_place, markdown, score
+from grasp_learning.settings import mapping_of
 from grasp_learning.usage import origin
-from grasp_learning.worker import make_cell
 from grasp_policies.node_config import find_checkpoint
 from grasp_sim.parallel import ParallelCells, WorkerError, WorkerLost
 
@@ -77,68 +81,6 @@ class EvaluateArguments(Config):
     """File for the result. While the evaluation runs, finished runs are in FILE.runs.jsonl."""
 
 
-class Contestant(Config):
-    """One policy of an evaluation."""
-
-    label: str
-    policy: str
-    checkpoint: str | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class EvaluationOrder:
-    """All that a process needs for its runs."""
-
-    cell: str
-    protocol: Protocol
-    contestants: tuple[Contestant, ...]
-    device: str
-
-
-class Evaluator:
-    """Lives in a process of its own: one cell, the policies, one thread."""
-
-    def __init__(self, order: EvaluationOrder) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        import torch
-
-        torch.set_num_threads(1)
-        self._order = order
-        self._policies: dict[str, Any] = {}
-        self._cell = make_cell(order.cell, order.protocol.cell_options)
-
-    def run(self, number: int, order: RunOrder) -> dict[str, Any]:
-        """One run of a contestant; a scene that cannot be made is told as ``skipped``."""
-        contestant = self._order.contestants[number]
-        if contestant.label not in self._policies:
-            self._policies[contestant.label] = load_policy(contestant, self._order.device)
-        try:
-            row = run_once(self._cell, self._policies[contestant.label], self._order.protocol, order)
-        except SceneError as error:
-            row = RunRow(order.name, order.number, order.seed, ended="skipped", message=str(error))
-        return row.as_dict()
-
-    def close(self) -> None:
-        """Release the cell."""
-        self._cell.close()
-
-
-def load_policy(contestant: Contestant, device: str) -> Any:
-    """Make the policy with its weights.
-
-    Raises:
-        UnknownNameError, ConfigError, ResourceError: it, its options or its checkpoint are refused.
-    """
-    factory = find("grasp.policies", contestant.policy)
-    return factory.load(find_checkpoint(contestant.checkpoint or ""), device, contestant.options)
-
-
-def make_evaluator(index: int, order: EvaluationOrder) -> Evaluator:
-    """For ``ParallelCells``."""
-    return Evaluator(order)
-
-
 def evaluate(
     cell: str,
     protocol: Protocol,
@@ -167,7 +109,7 @@ def evaluate(
         "cell": cell,
         "seed": seed,
         "protocol": protocol.model_dump(mode="json", exclude={"runs"}),
-        "contestants": [c.model_dump(mode="json") for c in contestants],
+        "contestants": [{**c.model_dump(mode="json"), "sha256": fingerprint(c)} for c in contestants],
     }
     kept = _Kept(None if file is None else file.with_name(f"{file.name}.runs.jsonl"), described)
     waiting = [(number, order) for number, order in plan if (number, order.name, order.number) not in kept.rows]
@@ -211,9 +153,9 @@ def evaluate(
     if stop.is_set():
         return None
     results = []
-    for number, contestant in enumerate(contestants):
+    for number, (contestant, other) in enumerate(zip(contestants, differences(contestants), strict=True)):
         rows = [kept.rows[number, order.name, order.number] for order in orders(protocol, seed)]
-        results.append(_result(contestant, rows, cell, protocol, seed))
+        results.append({**_result(contestant, rows, cell, protocol, seed), "differs": other})
     return results
 
 
@@ -232,6 +174,8 @@ def _result(contestant: Contestant, rows: list[RunRow], cell: str, protocol: Pro
         "label": contestant.label,
         "policy": contestant.policy,
         "checkpoint": contestant.checkpoint,
+        "sha256": fingerprint(contestant),
+        "trained_with": trained_with(contestant),
         "options": contestant.options,
         "cell": cell,
         "protocol": protocol.model_dump(mode="json"),
@@ -301,7 +245,7 @@ def contestants_of(args: EvaluateArguments) -> tuple[Contestant, ...]:
             raise ConfigError(f"--{name} is given {given} times for {count} policies; give one for each, or none")
     found = []
     for number, policy in enumerate(args.policy):
-        checkpoint = args.checkpoint[number] if args.checkpoint else _usual_checkpoint(policy)
+        checkpoint = args.checkpoint[number] if args.checkpoint else usual_checkpoint(policy)
         options = mapping_of(args.options[number], "--options") if args.options else {}
         label = args.label[number] if args.label else policy
         find("grasp.policies", policy)
@@ -318,31 +262,6 @@ def contestants_of(args: EvaluateArguments) -> tuple[Contestant, ...]:
     if len({c.label for c in found}) < count:
         raise ConfigError("two policies share a label; tell them apart with --label")
     return tuple(found)
-
-
-def mapping_of(text: str, where: str) -> dict[str, Any]:
-    """A YAML mapping from a command line.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where} {text!r}: no valid YAML: {error}") from error
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigError(f"{where} {text!r}: expected a mapping like {{name: value}}")
-    return values
-
-
-def _usual_checkpoint(policy: str) -> str | None:
-    try:
-        resources.find("models", policy)
-    except resources.ResourceError:
-        return None
-    return policy
 
 
 def main(arguments: list[str] | None = None) -> int:

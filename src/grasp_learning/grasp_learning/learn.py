@@ -11,11 +11,12 @@ import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import tyro
 from pydantic import Field
 
-from grasp_core.config import Config
+from grasp_core.config import Config, ConfigError
 from grasp_learning.collect import Collector, default_workers, table
 from grasp_learning.episode_file import write_json
 from grasp_learning.replay import ReplayReader
@@ -38,33 +39,58 @@ class LearnArguments(Config):
     """Processes that collect; none for one a core. The data does not depend on it."""
     device: str = "cpu"
     """torch device that learns."""
+    replay: Path | None = None
+    """Store of another run: learn from its tries and collect none, for baselines and ablations."""
+    set_: Annotated[tuple[str, ...], tyro.conf.arg(name="set")] = ()
+    """Settings in place of the file's, like ``settings.policy.gamma=0.2``."""
 
 
-def learn(settings: LearningSettings, folder: Path, workers: int = 1, device: str = "cpu", quiet: bool = False) -> bool:
-    """Do what is still to be done of a run; false where it was interrupted."""
+def learn(
+    settings: LearningSettings,
+    folder: Path,
+    workers: int = 1,
+    device: str = "cpu",
+    quiet: bool = False,
+    replay: Path | None = None,
+) -> bool:
+    """Do what is still to be done of a run; false where it was interrupted.
+
+    Args:
+        settings: of the run.
+        folder: of the run.
+        workers: processes that collect.
+        device: torch device that learns.
+        quiet: no progress bars.
+        replay: store of another run to learn from; nothing is collected then.
+
+    Raises:
+        ConfigError: ``replay`` holds fewer tries than a stage asks for.
+        CollectionError: collecting cannot go on.
+    """
     followed: Path | None = None
     for number, stage in enumerate(settings.stages):
-        collector = Collector(settings, number, folder, followed, workers, quiet)
-        finished = collector.run(stage.tries)
-        write_report(settings, folder)
-        if not finished:
+        if replay is not None:
+            _check_tries(settings, number, replay)
+        elif not Collector(settings, number, folder, followed, workers, quiet).run(stage.tries):
+            write_report(settings, folder)
             return False
+        write_report(settings, folder, replay)
         if stage.updates == 0:
             continue
         if not _learned(settings, folder, number):
             log.info("learning %s", stage.name)
-            finished = Trainer(settings, number, folder, device, quiet).run()
-            write_report(settings, folder)
+            finished = Trainer(settings, number, folder, device, quiet, replay).run()
+            write_report(settings, folder, replay)
             if not finished:
                 return False
         followed = checkpoint_folder(folder, settings, number)
     return True
 
 
-def write_report(settings: LearningSettings, folder: Path) -> dict[str, Any]:
+def write_report(settings: LearningSettings, folder: Path, replay: Path | None = None) -> dict[str, Any]:
     """Write ``run.json``: data by stage, processor and wall time by part, machine, command."""
     spent = totals(folder)
-    lines = ReplayReader(folder / "replay").statistics()
+    lines = ReplayReader(replay or folder / "replay").statistics()
     report = {
         "recipe": settings.recipe,
         "seed": settings.seed,
@@ -79,14 +105,25 @@ def write_report(settings: LearningSettings, folder: Path) -> dict[str, Any]:
         "finished": _learned(settings, folder, len(settings.stages) - 1),
         **origin(),
     }
+    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "run.json", report)
     return report
 
 
+def _check_tries(settings: LearningSettings, stage: int, replay: Path) -> None:
+    wanted = settings.stages[stage]
+    reader = ReplayReader(replay, settings.system.fields(settings.system_settings()))
+    there = reader.tries(reader.first(stage, wanted.tries))
+    if there < wanted.tries:
+        raise ConfigError(f"{replay} holds {there} tries of stage {wanted.name!r}, {wanted.tries} are asked for")
+
+
 def _learned(settings: LearningSettings, folder: Path, stage: int) -> bool:
     file = state_file(folder, settings, stage)
-    done = file.exists() and bool(load_state(file)["finished"])
-    return done and checkpoint_folder(folder, settings, stage).exists()
+    if not file.exists() or not checkpoint_folder(folder, settings, stage).exists():
+        return False
+    state, wanted = load_state(file), settings.stages[stage].updates
+    return int(state["step"]) >= int(state["planned"] if wanted is None else wanted)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -97,10 +134,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _learn(args: LearnArguments) -> int:
-    settings = load_settings(args.config)
-    finished = learn(settings, args.out, args.workers or default_workers(), args.device)
-    report = write_report(settings, args.out)
-    print(table(ReplayReader(args.out / "replay").statistics(), [s.name for s in settings.stages]))
+    settings = load_settings(args.config, args.set_)
+    finished = learn(settings, args.out, args.workers or default_workers(), args.device, replay=args.replay)
+    report = write_report(settings, args.out, args.replay)
+    print(table(ReplayReader(args.replay or args.out / "replay").statistics(), [s.name for s in settings.stages]))
     hours = ", ".join(f"{part} {value:.2f}" for part, value in report["core_hours"].items())
     print(f"processor core hours: {report['core_hours_in_all']:.2f} ({hours})")
     return 0 if finished else 130

@@ -48,6 +48,10 @@ def markdown(results: Sequence[Mapping[str, Any]]) -> str:
         "|---|---|---|---|---|---|",
     ]
     lines += [_line(str(result["label"]), result) for result in results]
+    for result in results:
+        changes = [f"`{name}`: {old} -> {new}" for name, (old, new) in result.get("differs", {}).items()]
+        if changes:
+            lines += ["", f"{result['label']} differs from {results[0]['label']} in " + ", ".join(changes) + "."]
     places = list(dict.fromkeys(place for result in results for place in result["by_place"]))
     if len(places) > 1:
         lines += ["", "| case | " + " | ".join(str(r["label"]) for r in results) + " |"]

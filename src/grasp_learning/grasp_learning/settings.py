@@ -6,10 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from grasp_core import resources
 from grasp_core.config import Config, ConfigError, read_yaml
+from grasp_learning.episode_file import write_json
 from grasp_learning.finding import find
 from grasp_learning.recipe import Recipe
 
@@ -106,8 +108,12 @@ class LearningSettings(Config):
         return names.index(name)
 
 
-def load_settings(path: Path) -> LearningSettings:
+def load_settings(path: Path, changes: tuple[str, ...] = ()) -> LearningSettings:
     """Read a learning run's file; a relative path is looked for here, then in ``config/learning``.
+
+    Args:
+        path: YAML file.
+        changes: settings in place of the file's, like ``settings.policy.gamma=0.2`` or ``stages.first.tries=100``.
 
     Raises:
         ConfigError: it is missing or refused.
@@ -118,9 +124,55 @@ def load_settings(path: Path) -> LearningSettings:
             path = resources.find("config", f"learning/{relative}")
         except resources.ResourceError as error:
             raise ConfigError(str(error)) from error
-    settings = LearningSettings.from_yaml(path)
+    values = read_yaml(path)
+    for change in changes:
+        set_value(values, change)
+    settings = LearningSettings.from_mapping(values, str(path))
     settings.system_settings()
     return settings
+
+
+def set_value(values: dict[str, Any], change: str) -> None:
+    """Put ``path.to.setting=value`` (the value as in YAML) into nested mappings; a stage is called by its name.
+
+    Raises:
+        ConfigError: the text is no such thing, or the path leads through something that is no mapping.
+    """
+    path, equals, text = change.partition("=")
+    if not equals or not path:
+        raise ConfigError(f"{change!r}: expected path.to.setting=value")
+    *way, last = path.split(".")
+    place: Any = values
+    for part in way:
+        if isinstance(place, list):
+            place = next((entry for entry in place if entry.get("name") == part), None)
+        elif isinstance(place, dict):
+            place = place.setdefault(part, {})
+        if not isinstance(place, dict | list):
+            raise ConfigError(f"{change!r}: there is no {part!r} to change something in")
+    if not isinstance(place, dict):
+        raise ConfigError(f"{change!r}: name the stage before its setting")
+    try:
+        place[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{change!r}: {text!r} is no valid YAML: {error}") from error
+
+
+def mapping_of(text: str, where: str) -> dict[str, Any]:
+    """A YAML mapping from a command line.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where} {text!r}: no valid YAML: {error}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where} {text!r}: expected a mapping like {{name: value}}")
+    return values
 
 
 def read_pinned(folder: Path, settings: LearningSettings) -> None:
@@ -131,8 +183,6 @@ def read_pinned(folder: Path, settings: LearningSettings) -> None:
     Raises:
         ConfigError: a setting differs that the data or the weights depend on.
     """
-    from grasp_learning.episode_file import write_json
-
     file = folder / "settings.json"
     folder.mkdir(parents=True, exist_ok=True)
     if file.exists():

@@ -37,8 +37,8 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
     replace_durably(part, path)
 
 
-def load_state(path: Path) -> dict[str, Any]:
-    """Read a state and put the random number generators where they were.
+def load_state(path: Path, random_numbers: bool = False) -> dict[str, Any]:
+    """Read a state; with ``random_numbers`` also put the random number generators where they were.
 
     Raises:
         ReplayError: the file is no state of this version.
@@ -53,7 +53,8 @@ def load_state(path: Path) -> dict[str, Any]:
         if isinstance(error, ReplayError):
             raise
         raise ReplayError(f"{path}: is no state of a training ({error})") from error
-    _restore_random(tree["random"])
+    if random_numbers:
+        _restore_random(tree["random"])
     return dict(tree["state"])
 
 

@@ -17,10 +17,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import tyro
 from pydantic import Field
 from tqdm import tqdm
 
@@ -49,6 +50,10 @@ class TrainArguments(Config):
     """Make this many updates beyond those that the stage has had."""
     device: str = "cpu"
     """torch device."""
+    replay: Path | None = None
+    """Store of another run to learn from; none for the run's own."""
+    set_: Annotated[tuple[str, ...], tyro.conf.arg(name="set")] = ()
+    """Settings in place of the file's, like ``settings.policy.gamma=0.2``."""
 
 
 class Trainer:
@@ -60,16 +65,21 @@ class Trainer:
         folder: of the run.
         device: torch device.
         quiet: no progress bar.
-
-    Raises:
-        ConfigError: the stage before has not been learned yet.
+        replay: store to learn from; none for the run's own.
     """
 
     def __init__(
-        self, settings: LearningSettings, stage: int, folder: Path, device: str = "cpu", quiet: bool = False
+        self,
+        settings: LearningSettings,
+        stage: int,
+        folder: Path,
+        device: str = "cpu",
+        quiet: bool = False,
+        replay: Path | None = None,
     ) -> None:
         self._settings, self._stage, self._folder = settings, stage, Path(folder)
         self._quiet = quiet
+        self._replay = replay or self._folder / "replay"
         read_pinned(self._folder, settings)
         self._own = settings.system_settings()
         self.learner = settings.system.learner(self._own, device, settings.seed)
@@ -93,15 +103,14 @@ class Trainer:
         saved = load_state(self.state_file) if self.state_file.exists() else None
         # A stage that was begun goes on with the tries that it was begun with, though more may have come since.
         tries = {int(k): int(v) for k, v in saved["tries"].items()} if saved else self._tries_by_stage()
-        store = self._folder / "replay"
-        episodes = ReplayReader(store, settings.system.fields(self._own), tries)
+        episodes = ReplayReader(self._replay, settings.system.fields(self._own), tries)
         seed_all((settings.seed, self._stage))
         planned = self.learner.begin_stage(episodes, self._stage, **stage.learn)
         step, window = 0, _Window()
         if saved is not None:
             self.learner.load_state(saved["learner"])
-            # Reading the state set the random generators; beginning the stage may have used them since.
-            load_state(self.state_file)
+            # Last: beginning the stage may have drawn numbers.
+            load_state(self.state_file, random_numbers=True)
             step, window = int(saved["step"]), _Window(saved["window"]["sums"], int(saved["window"]["count"]))
         wanted = total if total is not None else step + more if more is not None else stage.updates
         wanted = planned if wanted is None else wanted
@@ -112,7 +121,7 @@ class Trainer:
 
         def save() -> None:
             held = {"sums": window.sums, "count": window.count}
-            state = {"step": step, "planned": planned, "tries": tries, "window": held, "finished": step >= wanted}
+            state = {"step": step, "planned": planned, "tries": tries, "window": held}
             save_state(self.state_file, {**state, "learner": self.learner.state()})
             curve.save()
             meter.note()
@@ -237,9 +246,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _train(args: TrainArguments) -> int:
-    settings = load_settings(args.config)
+    settings = load_settings(args.config, args.set_)
     stage = settings.stage_number(args.stage) if args.stage else 0
-    return 0 if Trainer(settings, stage, args.out, args.device).run(args.total, args.more) else 130
+    return 0 if Trainer(settings, stage, args.out, args.device, replay=args.replay).run(args.total, args.more) else 130
 
 
 if __name__ == "__main__":

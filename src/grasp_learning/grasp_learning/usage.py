@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -12,6 +13,8 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 LIBRARIES = ("numpy", "torch", "zarr", "pybullet")
 FILE = "usage.jsonl"
@@ -118,8 +121,18 @@ def _versions() -> dict[str, str]:
 
 
 def _commit() -> str:
-    command = ["git", "-C", str(Path(__file__).resolve().parent), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10.0).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
+    """Commit of the checkout that this file lies in, with ``-dirty`` where tracked files were changed."""
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    if commit is None:
         return "unknown"
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    return commit if changes == "" else f"{commit}-dirty"
+
+
+def _git(*arguments: str) -> str | None:
+    command = ["git", "-C", str(Path(__file__).resolve().parent), *arguments]
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60.0).stdout.strip()
+    except (OSError, subprocess.SubprocessError) as error:
+        log.warning("the version of the code is not known: %s", error)
+        return None

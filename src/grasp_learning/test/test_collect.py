@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from grasp_core.config import ConfigError
-from grasp_learning.collect import CollectionError, Collector, Plan, main, table
+from grasp_learning.collect import Collector, main, table
+from grasp_learning.plan import CollectionError, Plan
 from grasp_learning.usage import totals
 
 

@@ -12,7 +12,7 @@ from grasp_core.cell import Outcome, Reason
 from grasp_core.config import Config, ConfigError
 from grasp_core.geometry import look_at, top_down
 from grasp_core.observation import Observation
-from grasp_learning import collect, evaluate, learn, train
+from grasp_learning import collect, contestants, evaluate, learn, train
 from grasp_learning.judging import LookJudge, TruthJudge
 from grasp_learning.protocols import Protocol, RunOrder, load_protocol, orders
 from grasp_learning.runs import RunRow, run_once
@@ -130,10 +130,12 @@ def command(tmp_path, *more: str) -> list[str]:
 
 
 def test_evaluate_writes_what_is_promised(tmp_path, capsys):
-    one, three = tmp_path / "one.json", tmp_path / "three.json"
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
     assert evaluate.main(command(tmp_path, "--workers", "1", "--json", str(one))) == 0
-    assert "| good | 100.0" in capsys.readouterr().out
-    assert evaluate.main(command(tmp_path, "--workers", "3", "--json", str(three))) == 0
+    told = capsys.readouterr().out
+    assert "| good | 100.0" in told
+    assert "bad differs from good in `options.script`: mg -> n." in told
+    assert evaluate.main(command(tmp_path, "--workers", "2", "--json", str(two))) == 0
     good, bad = json.loads(one.read_text())["policies"]
     for name in ("completion", "grasp_success", "action_efficiency"):
         assert set(good[name]) == {"mean", "low", "high", "n"}
@@ -151,13 +153,13 @@ def test_evaluate_writes_what_is_promised(tmp_path, capsys):
         runs = [run for policy in json.loads(file.read_text())["policies"] for run in policy["runs"]]
         return [{k: v for k, v in run.items() if k not in ("wall_s", "thinking_s")} for run in runs]
 
-    assert timeless(one) == timeless(three), "the number of processes changes nothing"
+    assert timeless(one) == timeless(two), "the number of processes changes nothing"
 
 
 def test_a_stopped_evaluation_goes_on(tmp_path):
     file = tmp_path / "result.json"
     kept = tmp_path / "result.json.runs.jsonl"
-    contestant = evaluate.Contestant(label="a", policy="toy_system:SCRIPTED", options={"script": "g"})
+    contestant = contestants.Contestant(label="a", policy="toy_system:SCRIPTED", options={"script": "g"})
     place = PLAIN.with_values(runs=1)
     assert evaluate.evaluate("toy_system:ToyCell", place, (contestant,), file=file, quiet=True)
     with kept.open("a") as unfinished:
@@ -190,6 +192,22 @@ def test_wrong_arguments_are_told_in_words(tmp_path, capsys):
     assert "given 1 times for 2 policies" in capsys.readouterr().err
     assert evaluate.main([*command(tmp_path), "--cell-options", "nonsense"]) == 2
     assert "expected a mapping" in capsys.readouterr().err
+
+
+def test_what_differs_between_checkpoints_is_listed(tmp_path):
+    def contestant(name: str, **config) -> contestants.Contestant:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "card.yaml").write_text(json.dumps({"config": config, "updates": 5}))
+        return contestants.Contestant(label=name, policy="x", checkpoint=str(folder))
+
+    full = contestant("full", gamma=0.5, network={"depth": True})
+    blind = contestant("blind", gamma=0.5, network={"depth": False})
+    assert contestants.differences([full, blind]) == [{}, {"config.network.depth": [True, False]}]
+    before = contestants.fingerprint(blind)
+    assert before == contestants.fingerprint(blind) != contestants.fingerprint(full)
+    (tmp_path / "blind" / "weights").write_bytes(b"other")
+    assert contestants.fingerprint(blind) != before
 
 
 def test_truth_tells_moves_from_noise():

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tiny run of the real thing: physics, arm, camera, networks; stopped in between and gone on with."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+from grasp_core.policy import Goal
+from grasp_learning.collect import Collector
+from grasp_learning.learn import learn
+from grasp_learning.replay import ReplayReader
+from grasp_learning.settings import LearningSettings
+from grasp_policies.push_grasp.policy import FACTORY
+from grasp_sim.cell import SimCell
+
+SETTINGS = {
+    "recipe": "push_grasp",
+    "seed": 5,
+    "settings": {
+        "policy": {"network": {"channels": 12}},
+        "learn": {"epochs": 25, "batch": 16, "threads": 1, "learning_rate": 3e-3},
+    },
+    "cell_options": {"motion": "fast", "cameras": ["fixed_camera"], "speed_scale": 0.8},
+    "log_every": 5,
+    "stages": [
+        {
+            "name": "random",
+            "tries": 50,
+            "scenes": {"blocks_few": 1.0},
+            "max_steps": 8,
+            "behaviour": {"random_share": 1.0, "push_share": 0.4},
+            "learn": {"look_ahead": False},
+        },
+        {
+            "name": "first",
+            "tries": 6,
+            "scenes": {"blocks_few": 1.0},
+            "max_steps": 4,
+            "behaviour": {"random_share": 0.0, "epsilon": 0.5},
+            "learn": {"look_ahead": True},
+            "updates": 10,
+        },
+    ],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_tiny_run_learns_something(tmp_path):
+    settings = LearningSettings.model_validate(SETTINGS)
+    # Stopped after a few tries, as a killed run would be: the same command goes on.
+    assert Collector(settings, 0, tmp_path, workers=2, quiet=True).run(12)
+    assert learn(settings, tmp_path, workers=2, quiet=True)
+
+    lines = {line.stage: line for line in ReplayReader(tmp_path / "replay").statistics()}
+    assert lines[0].tries >= 50
+    assert 0 < lines[0].successes < lines[0].tries
+    assert lines[1].tries >= 6
+
+    points = json.loads((tmp_path / "training" / "curve.json").read_text())
+    losses = [p["loss/grasp"] for p in points if p["kind"] == "train" and p["stage"] == 0]
+    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+
+    folder = tmp_path / "checkpoints" / "01-first"
+    card = yaml.safe_load((folder / "card.yaml").read_text())
+    assert card["data"]["tries"] == lines[None].tries
+    assert card["core_hours"]["collect"] > 0.0
+    policy = FACTORY.load(folder, "cpu", {"threads": 1})
+    cell = SimCell("ur5", motion="fast", cameras=("fixed_camera",))
+    try:
+        observation = cell.reset("blocks_few", 3)
+        policy.reset(Goal(), 0)
+        decision = policy.act(observation)
+        assert cell.execute(decision.action).commanded is not None
+        policy.reset(Goal(), 0)
+        assert policy.act(observation).value == decision.value
+    finally:
+        cell.close()
