@@ -99,7 +99,7 @@ class Learner:
         self._held_out: dict[int, NDArray[np.int64]] = {}
         self._errors: dict[int, NDArray[np.float32]] = {}
 
-    def begin_stage(self, episodes: Episodes, index: int, look_ahead: bool) -> int:
+    def begin_stage(self, episodes: Episodes, index: int, look_ahead: bool, epochs: float | None = None) -> int:
         """Take all tries up; returns the number of updates planned.
 
         Args:
@@ -107,6 +107,7 @@ class Learner:
             index: number of the stage.
             look_ahead: whether targets contain gamma max Q(s', a'), with the networks as they are now; without, the
                 reward alone is learned (the warm start).
+            epochs: passes over the data in this stage; none for the settings' number.
 
         Raises:
             ValueError: a primitive was never tried.
@@ -128,7 +129,8 @@ class Learner:
             self._optimiser = self._make_optimiser()
             self._stage = index
         largest = max(len(index) for index in self._train.values())
-        self._planned = max(1, round(settings.epochs * largest / settings.batch))
+        passes = settings.epochs if epochs is None else epochs
+        self._planned = max(1, round(passes * largest / settings.batch))
         return self._planned
 
     def update(self, step: int) -> dict[str, float]:
