@@ -26,7 +26,7 @@ from sensor_msgs.msg import JointState  # noqa: E402
 from grasp_episodes.bag_reader import read_about, read_messages  # noqa: E402
 from grasp_episodes.recorder import check_manifest, read_manifest  # noqa: E402
 from grasp_interfaces.action import RunEpisodes  # noqa: E402
-from grasp_interfaces.msg import EpisodeStep  # noqa: E402
+from grasp_interfaces.msg import EpisodeStep, PolicyAction  # noqa: E402
 
 WAIT_S = 60.0
 COMMAND = (
@@ -61,9 +61,13 @@ class Client:
         assert self.action.wait_for_server(WAIT_S), "nobody offers run_episodes"
         self.states.clear()
         goal = RunEpisodes.Goal(**{"episodes": 1, "objects": 2, "record": True, **goal})
-        handle = self.wait(self.action.send_goal_async(goal, lambda m: self.states.append(m.feedback.state)))
+        handle = self.wait(self.action.send_goal_async(goal, self._hear))
         assert handle.accepted
         return handle, handle.get_result_async()
+
+    def _hear(self, message):
+        self.states.append(message.feedback.state)
+        self.latest = message.feedback
 
     def wait(self, future, timeout_s=120.0):
         done = threading.Event()
@@ -109,6 +113,8 @@ def test_a_table_is_cleared_recorded_and_checked(graph):
     assert (episode.ended_by, episode.objects_start, episode.objects_left) == ("cleared", 2, 0)
     assert episode.successes == answer.result.successes == 2
     assert {"resetting", "observing", "inferring", "executing", "judging"} <= set(client.states)
+    assert client.latest.action.kind == PolicyAction.GRASP
+    assert client.latest.value > 0.0
     assert wait_until(lambda: len(client.steps) == episode.actions)
     first = client.steps[0]
     assert first.judged_by == "simulator"

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from std_msgs.msg import Header
+
 from grasp_core.cell import SceneError
 from grasp_core.policy import Goal
 from grasp_core.ports import StateError
@@ -155,13 +157,16 @@ class EpisodeSeries:
             self._runner = None
 
     def _tell(self, state: str, episode_id: str, number: int, record: EpisodeRecord) -> None:
-        self.outlets.feedback(
-            RunEpisodes.Feedback(
-                episode_id=episode_id,
-                episode=number,
-                step=record.actions,
-                state=state,
-                attempts=record.attempts,
-                successes=record.successes,
-            )
+        feedback = RunEpisodes.Feedback(
+            episode_id=episode_id,
+            episode=number,
+            step=record.actions,
+            state=state,
+            attempts=record.attempts,
+            successes=record.successes,
         )
+        if record.latest is not None:
+            header = Header(frame_id=self.graph.cell.config.base_frame)
+            feedback.action = ros.action_message(record.latest.action, header, record.latest.value)
+            feedback.value = float(record.latest.value)
+        self.outlets.feedback(feedback)

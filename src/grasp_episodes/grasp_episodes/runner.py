@@ -139,7 +139,7 @@ class StepRecord:
 
 @dataclass
 class EpisodeRecord:
-    """How an episode went."""
+    """How an episode went; ``latest`` is the decision that is being carried out, or the last one."""
 
     objects_start: int | None = None
     objects_left: int | None = None
@@ -152,6 +152,7 @@ class EpisodeRecord:
     reasons: Counter[str] = field(default_factory=Counter)
     limits: Counter[str] = field(default_factory=Counter)
     stages: list[Mapping[str, float]] = field(default_factory=list)
+    latest: Decision | None = None
 
 
 def _ignore(*_: object) -> None:
@@ -248,6 +249,7 @@ class EpisodeRunner:
         self._listeners.state("inferring", record)
         decided = self._decide(before)
         self._end_if_cancelled()
+        record.latest = decided.decision
         self._listeners.state("executing", record)
         # The guard judges the age of what was decided on, not of the joints that were read a moment ago.
         seen = Observation(
