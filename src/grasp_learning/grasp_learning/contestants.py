@@ -17,7 +17,7 @@ from grasp_core.config import Config, read_yaml
 from grasp_learning.finding import find
 from grasp_learning.protocols import Protocol, RunOrder
 from grasp_learning.runs import RunRow, run_once
-from grasp_learning.worker import make_cell
+from grasp_learning.worker import make_cell, use_one_thread
 from grasp_policies.node_config import find_checkpoint
 
 
@@ -45,9 +45,6 @@ class Evaluator:
 
     def __init__(self, order: EvaluationOrder) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        import torch
-
-        torch.set_num_threads(1)
         self._order = order
         self._policies: dict[str, Any] = {}
         self._cell = make_cell(order.cell, order.protocol.cell_options)
@@ -57,6 +54,7 @@ class Evaluator:
         contestant = self._order.contestants[number]
         if contestant.label not in self._policies:
             self._policies[contestant.label] = load_policy(contestant, self._order.device)
+            use_one_thread()
         try:
             row = run_once(self._cell, self._policies[contestant.label], self._order.protocol, order)
         except SceneError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,17 +66,15 @@ class Worker:
     """Runs episodes one after the other and writes each to the store."""
 
     def __init__(self, order: WorkOrder) -> None:
-        import torch
-
         # The parent decides when to stop; a Ctrl-C in the terminal reaches this process too.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.nice(NICE)
-        torch.set_num_threads(1)
         settings = order.settings
         system, own = settings.system, settings.system_settings()
         self._order = order
         self._store = ReplayStore(order.folder, system.fields(own))
         self._behaviour = system.behaviour(own, settings.stages[order.stage].behaviour, order.checkpoint, order.device)
+        use_one_thread()
         self._cell = make_cell(settings.cell_name, settings.cell_options)
         self._counted_cpu_s = 0.0
 
@@ -104,6 +103,13 @@ class Worker:
         now = time.process_time()
         spent, self._counted_cpu_s = now - self._counted_cpu_s, now
         return spent
+
+
+def use_one_thread() -> None:
+    """Let torch use one thread, where whatever was loaded has brought it along; it is not loaded for that."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
 
 
 def make_worker(index: int, order: WorkOrder) -> Worker:
