@@ -83,10 +83,10 @@ def runners_up(values: Mapping[int, Values], count: int) -> list[tuple[Choice, f
         flat = value.q.ravel()
         if not np.isfinite(value.best):
             continue
-        top = min(flat.size, LOOKED_AT)
-        order = np.argpartition(flat, flat.size - top)[flat.size - top :]
+        order = np.flatnonzero(np.isfinite(flat))
+        top = min(order.size, LOOKED_AT)
+        order = order[np.argpartition(-flat[order], top - 1)[:top]]
         order = order[np.argsort(-flat[order], kind="stable")]
-        order = order[np.isfinite(flat[order])]
         places = value.pixels.reshape(-1, 2)[order].astype(np.int64)
         apart = np.ones(len(order), dtype=bool)
         for _ in range(count):

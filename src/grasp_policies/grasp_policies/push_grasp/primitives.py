@@ -67,15 +67,30 @@ def grasp_mask(state: State, settings: PrimitiveSettings) -> NDArray[np.bool_]:
     return state.occupied(settings.object_height_m)
 
 
-def push_mask(state: State, angle: float, map_settings: MapSettings, settings: PrimitiveSettings) -> NDArray[np.bool_]:
-    """Pixels [rows, columns] to start a push from: an object lies ahead within reach, none above the pixel."""
+def free_mask(state: State, map_settings: MapSettings, settings: PrimitiveSettings) -> NDArray[np.bool_]:
+    """Pixels [rows, columns] with no object within a fingertip's reach: where a push may come down."""
+    objects = state.occupied(settings.object_height_m)
+    return ~ndimage.binary_dilation(objects, iterations=max(1, round(SURFACE_RADIUS_M / map_settings.pixel_m)))
+
+
+def push_mask(
+    state: State,
+    angle: float,
+    map_settings: MapSettings,
+    settings: PrimitiveSettings,
+    free: NDArray[np.bool_] | None = None,
+) -> NDArray[np.bool_]:
+    """Pixels [rows, columns] to start a push from: an object lies ahead within reach, none above the pixel.
+
+    ``free`` is the state's ``free_mask``, where it is known already.
+    """
     objects = state.occupied(settings.object_height_m)
     pixel_m = map_settings.pixel_m
     ahead = np.zeros_like(objects)
     for distance in np.arange(2.0 * pixel_m, settings.push_reach_m, 4.0 * pixel_m):
         shift = (-np.sin(angle) * distance / pixel_m, -np.cos(angle) * distance / pixel_m)
         ahead |= _shifted(objects, round(shift[0]), round(shift[1]))
-    free = ~ndimage.binary_dilation(objects, iterations=max(1, round(SURFACE_RADIUS_M / pixel_m)))
+    free = free_mask(state, map_settings, settings) if free is None else free
     return ahead & free & _room(objects.shape, angle, map_settings, settings)
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from grasp_policies.push_grasp.network import LIGHT_REACH_PX, OUTPUT_STRIDE, QNetwork
-from grasp_policies.push_grasp.primitives import Choice, angle_of, grasp_mask, push_mask
+from grasp_policies.push_grasp.primitives import Choice, angle_of, free_mask, grasp_mask, push_mask
 from grasp_policies.push_grasp.sampling import channels, full_size, turned
 from grasp_policies.push_grasp.settings import GRASP, PushGraspConfig
 from grasp_policies.push_grasp.state import State
@@ -114,11 +114,12 @@ class Evaluator:
         size = config.map.pixels
         found = {}
         grasps = grasp_mask(state, config.primitive) if primitive == GRASP else None
+        free = None if primitive == GRASP else free_mask(state, config.map, config.primitive)
         for r in rotations:
             mask = grasps
             if mask is None:
                 angle = angle_of(int(r), config.primitive.rotations)
-                mask = push_mask(state, angle, config.map, config.primitive)
+                mask = push_mask(state, angle, config.map, config.primitive, free)
             rows, columns = pixels[r, ..., 0], pixels[r, ..., 1]
             inside = (rows >= 0) & (rows < size) & (columns >= 0) & (columns < size)
             found[int(r)] = inside & mask[np.clip(rows, 0, size - 1), np.clip(columns, 0, size - 1)]
