@@ -381,7 +381,7 @@ def main(args: Arguments) -> None:
     rows: list[Row] = []
     with loopback(controller=args.controller, unlock_after_s=0.5) as robot:
         bench = Bench(robot, args.cell)
-        assert bench.ready(), "the loopback controllers are not ready"
+        assert bench.ready(90.0), "the loopback controllers are not ready"
         tidy_up(bench, Row("", ""))
         chosen = [kind for kind in FAULTS if args.only in kind.name][args.part[0] - 1 :: args.part[1]]
         for kind in tqdm(chosen, unit="fault"):

@@ -108,7 +108,7 @@ class Graph:
         for status in message.status:
             self.messages[status.name] = status.message
             mine = status.name.startswith(("arm_driver", "gripper_driver"))
-            if mine and status.level == b"\x02" and self.problem is None:
+            if mine and status.level != b"\x00" and self.problem is None:
                 self.problem = (time.monotonic(), status.message)
 
     def _joints(self, message: JointState) -> None:

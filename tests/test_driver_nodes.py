@@ -32,7 +32,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint  # noqa: E
 
 from grasp_control.loopback.process import loopback  # noqa: E402
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 JOINTS = [
     "shoulder_pan_joint",
     "shoulder_lift_joint",
@@ -55,7 +55,11 @@ def running(module: str, domain: int, **parameters):
         yield process
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(15)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
 
 
 class Client:
@@ -107,8 +111,10 @@ class Client:
 def graph():
     with domain_id() as domain, loopback(controller="cb3", unlock_after_s=0.2) as robot:
         wire = f"'{{host: {robot.host}, port: {robot.settings.modbus_port}, motion_s: 2.0}}'"
+        # Late is not frozen on a machine that runs many tests at once.
+        patience = "'{stale_s: 0.4, reconnect_s: 1.0}'"
         with (
-            running("arm_node", domain, robot_ip=robot.host, speed_scale=0.5),
+            running("arm_node", domain, robot_ip=robot.host, speed_scale=0.5, options=patience),
             running("gripper_node", domain, options=wire),
         ):
             client = Client(domain)

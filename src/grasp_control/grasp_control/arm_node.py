@@ -72,13 +72,13 @@ class ArmNode(Node):
                 self._joints.publish(ros.joint_state_message(*state, self._p.tf_prefix, sent_ns))
             for actions in self._actions:
                 actions.on_reading(reading)
-            if reading.problem != self._problem:
-                self._problem = reading.problem
+            if (reading.problem or reading.warning) != self._problem:
+                self._problem = reading.problem or reading.warning
                 self._log_problem()
 
     def _log_problem(self) -> None:
         if self._problem:
-            self.get_logger().error(f"arm {self.arm.name} takes no commands: {self._problem}")
+            self.get_logger().error(f"arm {self.arm.name} does not move: {self._problem}")
         else:
             self.get_logger().info(f"arm {self.arm.name} is ready")
         self._diagnose()
@@ -91,7 +91,7 @@ class ArmNode(Node):
         warning = ""
         if reading is not None:
             values |= reading.values()
-            warning = "halted: call e_stop_release" if reading.halted else ""
+            warning = reading.warning
         values |= {f"guard: {limit}": count for limit, count in self._driver.counts.items()}
         name, stamp_ns = f"{self.get_name()}: arm", self.get_clock().now().nanoseconds
         message = ros.diagnostics_message(name, self.arm.settings.robot_ip, problem, warning, values, stamp_ns)

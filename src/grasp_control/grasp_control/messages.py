@@ -127,6 +127,13 @@ class Reading:
     progress_s: float
     counts: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def warning(self) -> str:
+        """What keeps motions waiting although nothing is wrong; empty where nothing does."""
+        if self.halted:
+            return "halted: call e_stop_release to go on"
+        return "the robot's speed slider is at 0: motions wait" if self.connected and self.slider <= 0.0 else ""
+
     def values(self) -> dict[str, float | int]:
         """What people want to see of it in diagnostics."""
         modes = {"robot mode": self.robot_mode, "safety mode": self.safety_mode}

@@ -17,8 +17,10 @@ from grasp_control.ur_link import LinkError, UrLink
 
 # Waiting times between tries to connect (s).
 BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
-# After a program was started, its state takes a moment to arrive (s).
+# After a connection was made or a program was sent, its state takes a moment to arrive (s).
 GRACE_S = 0.5
+# A program that is not seen to run by then is sent again (s).
+RUNS_WITHIN_S = 3.0
 
 
 class Supervisor:
@@ -31,7 +33,7 @@ class Supervisor:
         self._tries, self._next_try = 0, -1.0
         self._had_control = False
         self._stopped = ""
-        self._grace_until = -1.0
+        self._grace_until = self._sent_at = -1.0
 
     def look(self) -> None:
         """Once a cycle: reconnect what is lost, notice who stopped the robot."""
@@ -43,6 +45,7 @@ class Supervisor:
             self._reconnect()
             return
         self._notice_stops()
+        self._drop_what_never_ran()
         if not self._stopped and not self._link.controlling and self._may_control():
             self._take_control()
 
@@ -86,10 +89,12 @@ class Supervisor:
         return state is not None and state.safety_mode in MOVES_IN and state.robot_mode == RUNNING
 
     def _notice_stops(self) -> None:
-        if not self._had_control or self._clock() < self._grace_until:
-            return
         state = self._link.state()
         if state is None:
+            return
+        if self._link.controlling and state.runtime == PLAYING:
+            self._had_control = True
+        if not self._had_control:
             return
         if state.safety_mode not in MOVES_IN or state.robot_mode != RUNNING:
             self._stopped = "stopped by the robot's safety; call recover when the cause is gone"
@@ -122,9 +127,15 @@ class Supervisor:
             self._wait_longer()
             self._loop.stand_by = str(error)
             return
-        self._tries, self._had_control = 0, True
-        self._grace_until = self._clock() + GRACE_S
+        # Whoever stops it from now on is noticed once it has been seen to run.
+        self._tries, self._had_control = 0, False
+        self._sent_at = self._clock()
         self._loop.stand_by = ""
+
+    def _drop_what_never_ran(self) -> None:
+        if self._link.controlling and not self._had_control and self._clock() - self._sent_at > RUNS_WITHIN_S:
+            self._link.drop_control()
+            self._wait_longer()
 
     def _wait_longer(self) -> None:
         self._next_try = self._clock() + BACK_OFF_S[min(self._tries, len(BACK_OFF_S) - 1)]

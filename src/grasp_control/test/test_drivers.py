@@ -35,7 +35,9 @@ def ready(arm):
 
 @pytest.fixture(scope="module")
 def own_arm(session_cb3):
-    arm = UrArm("arm", LIMITS, {"robot_ip": session_cb3.host, "speed_scale": 0.5})
+    # A machine that runs many tests at once is slower than a robot's computer: late is not frozen here.
+    patience = {"stale_s": 0.4, "reconnect_s": 1.0}
+    arm = UrArm("arm", LIMITS, {"robot_ip": session_cb3.host, "speed_scale": 0.5, **patience})
     yield arm
     arm.close()
 

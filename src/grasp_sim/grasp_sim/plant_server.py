@@ -27,6 +27,8 @@ from grasp_sim.world import World
 DELAY_S = 0.03
 # By how much its time runs slower while it is too near (the controller itself waits for a world that is late).
 SLEW = 0.2
+# Fingers that were told to move count as moving for so long at least (s).
+STARTS_WITHIN_S = 0.1
 # States are sent so often (s of the world's time).
 ANSWER_S = 0.008
 # Commands remembered.
@@ -55,14 +57,14 @@ class PlantServer:
         self._heard = (0.0, 0)
         self._shift_s: float | None = None
         self._last_s = 0.0
-        self._grip, self._stopped = 0, False
+        self._grip, self._stopped, self._told_s = 0, False, -math.inf
         self._next_answer_s = -math.inf
         self._joints = bridge.config.arms[arm].joints
 
     def attach(self, world: World) -> None:
         """A scene was made: the arm goes on where its controller has it."""
         world.events.append(self)
-        self._shift_s = None
+        self._shift_s, self._told_s = None, -math.inf
         if self._commands:
             world.take_over(dict(zip(self._joints, self._commands[-1].q, strict=True)))
 
@@ -155,7 +157,7 @@ class PlantServer:
     def _grip_as_told(self, world: World, command: PlantCommand) -> None:
         drive = world.drives[self._gripper]
         if command.grip != self._grip:
-            self._grip, self._stopped = command.grip, False
+            self._grip, self._stopped, self._told_s = command.grip, False, world.time_s
             drive.command_width(command.width_m, command.force_n)
         if command.grip_stop and not self._stopped:
             self._stopped = True
@@ -170,7 +172,7 @@ class PlantServer:
             tuple(positions.tolist()),
             tuple(velocities.tolist()),
             state.width_m,
-            not drive.settled and not self._stopped,
+            not self._stopped and (not drive.settled or world.time_s < self._told_s + STARTS_WITHIN_S),
             bool(state.holding),
             self._grip,
         )

@@ -21,7 +21,7 @@ from typing import Any
 from grasp_control.loopback.server import send_fault
 from grasp_control.loopback.settings import LoopbackSettings
 
-START_S, END_S = 60.0, 10.0
+START_S, END_S = 60.0, 30.0
 NUMBERS = itertools.count(1)
 
 
