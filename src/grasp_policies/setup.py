@@ -1,7 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
+
 from setuptools import find_packages, setup
 
 package_name = "grasp_policies"
+
+
+def tree(folder):
+    """Every file below `folder`, a link to the folder of that name at the root, as (destination, files)."""
+    listed = []
+    for here, _, names in sorted(os.walk(folder, followlinks=True)):
+        files = [path for path in (os.path.join(here, name) for name in sorted(names)) if os.path.isfile(path)]
+        if files:
+            listed.append((os.path.join("share", package_name, here), files))
+    return listed
+
 
 setup(
     name=package_name,
@@ -11,6 +24,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
+        *tree("models"),
     ],
     install_requires=["setuptools", "numpy", "scipy", "pydantic", "torch", "safetensors"],
     zip_safe=False,

@@ -35,6 +35,8 @@ def save(folder: Path, networks: Mapping[int, QNetwork], config: PushGraspConfig
     }
     values = {"format": FORMAT, "policy": "push_grasp", "config": config.model_dump(mode="json"), **card}
     save_file(tensors, f"{weights}.part")
+    # The library writes for the owner alone; a checkpoint is for everyone who may read the folder.
+    os.chmod(f"{weights}.part", 0o644)
     Path(f"{card_file}.part").write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
     os.replace(f"{weights}.part", weights)
     os.replace(f"{card_file}.part", card_file)
