@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-START_LIMIT_S = 120.0
+START_LIMIT_S = 300.0
 
 
 class WorkerError(RuntimeError):

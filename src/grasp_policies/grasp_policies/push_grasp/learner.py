@@ -135,8 +135,9 @@ class Learner:
 
     def update(self, step: int) -> dict[str, float]:
         """One update of each network; what it draws depends on seed, stage and step alone."""
+        done = min(1.0, step / self._planned)
         for group in self._optimiser.param_groups:
-            group["lr"] = self.settings.learning_rate * 0.5 * (1.0 + np.cos(np.pi * step / self._planned))
+            group["lr"] = self.settings.learning_rate * 0.5 * (1.0 + np.cos(np.pi * done))
         rng = np.random.default_rng((self.seed, self._stage, step))
         self._optimiser.zero_grad()
         numbers = {}
