@@ -20,6 +20,9 @@ from launch import LaunchContext
 
 # The exit code of a node that refuses its parameters: starting it again would not help.
 REFUSED = 2
+# A network shares the cores with the simulator and the planner: threads that wait for each other by spinning starve
+# on a busy machine, and a decision of a second then takes minutes. What the user has set is kept.
+NETWORK_THREADS = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def episodes(cell: str) -> OpaqueFunction:
@@ -56,6 +59,7 @@ def policy(cell: str) -> list:
         output="screen",
         respawn=True,
         respawn_delay=1.0,
+        additional_env={name: os.environ.get(name, value) for name, value in NETWORK_THREADS.items()},
     )
     return [_watched(node), node]
 
