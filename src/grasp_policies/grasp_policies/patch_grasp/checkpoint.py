@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A checkpoint is a folder: ``weights.safetensors`` and ``card.yaml`` (configuration, origin, results). No pickle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from grasp_core.config import ConfigError, read_yaml
+from grasp_policies.patch_grasp.network import PatchNetwork
+from grasp_policies.patch_grasp.settings import PatchGraspConfig
+
+FORMAT = 1
+
+
+def save(folder: Path, network: PatchNetwork, config: PatchGraspConfig, card: Mapping[str, Any]) -> None:
+    """Write a checkpoint; a reader never sees half of one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights, card_file = folder / "weights.safetensors", folder / "card.yaml"
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    values = {"format": FORMAT, "policy": "patch_grasp", "config": config.model_dump(mode="json"), **card}
+    save_file(tensors, f"{weights}.part")
+    Path(f"{card_file}.part").write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    os.replace(f"{weights}.part", weights)
+    os.replace(f"{card_file}.part", card_file)
+
+
+def load(folder: Path) -> tuple[PatchNetwork, PatchGraspConfig]:
+    """Read a checkpoint; the network is in evaluation mode.
+
+    Raises:
+        ConfigError: the folder holds no checkpoint of this policy, or weights and card do not fit each other.
+    """
+    weights, card_file = folder / "weights.safetensors", folder / "card.yaml"
+    card = read_yaml(card_file)
+    if card.get("policy") != "patch_grasp" or card.get("format") != FORMAT:
+        raise ConfigError(
+            f"{card_file}: is for policy {card.get('policy')!r} in format {card.get('format')!r}; "
+            f"expected patch_grasp in format {FORMAT}"
+        )
+    config = PatchGraspConfig.from_mapping(card.get("config", {}), f"{card_file}: config")
+    network = PatchNetwork(config).eval()
+    try:
+        network.load_state_dict(load_file(weights))
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"{weights}: cannot be read: {error}") from error
+    except RuntimeError as error:
+        raise ConfigError(f"{weights}: does not fit its card: {error}") from error
+    return network, config

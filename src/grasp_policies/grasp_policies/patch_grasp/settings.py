@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of ``patch_grasp``. Where the default departs from the paper, the paper's value is named beside it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from grasp_core.config import Config
+from grasp_policies.push_grasp.settings import MapSettings
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+Plane = tuple[float, float]
+
+# Angles of a grasp over half a circle: 0, 10, ... 170 degrees (section III-B).
+BINS = 18
+
+
+class ArmReach(Config):
+    """The part of the table that an arm serves."""
+
+    arm: str
+    """Its name in the cell."""
+    low_m: Plane
+    """Smallest x and y, base frame."""
+    high_m: Plane
+    """Largest x and y."""
+
+
+class GraspSettings(Config):
+    """How a pixel and an angle become a motion."""
+
+    low_m: Plane = (0.53, -0.35)
+    """Smallest x and y of a grasp point, base frame."""
+    high_m: Plane = (0.85, 0.01)
+    """Largest x and y of a grasp point."""
+    arms: Annotated[tuple[ArmReach, ...], Field(min_length=1)] = (
+        ArmReach(arm="left", low_m=(0.53, -0.06), high_m=(0.70, 0.01)),
+        ArmReach(arm="right", low_m=(0.53, -0.35), high_m=(0.85, 0.01)),
+    )
+    """The first arm whose part a grasp point lies in takes it; the last takes what no part covers."""
+    depth_m: NotNegative = 0.03
+    """How far the fingertips go below the surface (the paper does not say)."""
+    floor_m: NotNegative = 0.01
+    """Lowest height of the fingertips above the table."""
+    approach_m: Positive = 0.25
+    """Length of the straight approach (paper: 0.25)."""
+
+    @model_validator(mode="after")
+    def _has_area(self) -> Self:
+        if not all(a < b for a, b in zip(self.low_m, self.high_m, strict=True)):
+            raise ValueError(f"low_m {self.low_m} and high_m {self.high_m}: the region has no area")
+        return self
+
+
+class NetworkSettings(Config):
+    """What tells good grasps from bad ones."""
+
+    trunk: Literal["small", "alexnet"] = "small"
+    """``small`` learns from scratch on a CPU; ``alexnet`` is the paper's, for patches of 227 pixels."""
+    channels: Annotated[int, Field(ge=4, le=512)] = 32
+    """Width of the small trunk's first layer."""
+    use_depth: bool = True
+    """Read heights beside colour (paper: colour alone)."""
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    """Of the fully connected layers while learning (``alexnet``: 0.5 is usual)."""
+
+    @property
+    def inputs(self) -> int:
+        """Channels that are read: red, green, blue; before them height and what was seen."""
+        return 5 if self.use_depth else 3
+
+
+class PatchGraspConfig(Config):
+    """Everything that the weights depend on; stored beside them in the checkpoint's card."""
+
+    map: MapSettings = MapSettings(
+        corner_m=(0.44, -0.42, 0.74), pixels=168, pixel_m=0.003, max_height_m=0.25, camera="head_camera"
+    )
+    """The table from above; its ``camera`` is the head's."""
+    patch_px: Annotated[int, Field(ge=9, le=255)] = 37
+    """Edge of a patch in pixels of the map: 1.5 times the open fingers (paper: the same, as 380 camera pixels)."""
+    object_height_m: Positive = 0.006
+    """What rises this high above the table does not belong to it."""
+    colour_distance: Positive = 40.0
+    """What differs this much in colour from the table (0 to 255, largest channel) does not belong to it."""
+    grasp: GraspSettings = GraspSettings()
+    network: NetworkSettings = NetworkSettings()
+
+    @property
+    def window_px(self) -> int:
+        """Edge of the window that is kept of a try: a patch at any angle fits into it."""
+        return 2 * int(np.ceil(0.5 * self.patch_px * np.sqrt(2.0))) + 1
+
+
+class ActingSettings(Config):
+    """How a loaded policy acts."""
+
+    device: str = "cpu"
+    """torch device."""
+    threads: Annotated[int, Field(ge=1)] | None = None
+    """CPU threads of torch; none for torch's own choice."""
+    patches: Annotated[int, Field(ge=1, le=20000)] = 800
+    """Patches that are looked at (paper: 800)."""
+    rerank: bool = True
+    """Weigh the best by their neighbourhoods (section IV-F)."""
+    rerank_best: Annotated[int, Field(ge=1)] = 10
+    """How many of the best (paper: 10)."""
+    rerank_neighbours: Annotated[int, Field(ge=1)] = 10
+    """Neighbours of each (paper: 10)."""
+    neighbour_m: Positive = 0.012
+    """How far neighbours lie at most (the paper does not say)."""
+    patience: Annotated[int, Field(ge=0)] = 3
+    """A grasp in vain is not repeated within ``avoid_m`` for this many decisions."""
+    avoid_m: NotNegative = 0.012
+    """Distance of grasps that count as repeated where the angle is alike too."""
+    candidates: Annotated[int, Field(ge=0, le=100)] = 8
+    """Runners-up that a decision tells."""

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The baselines of ``patch_grasp`` on bars whose good angle is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from grasp_policies.patch_grasp.baselines import (
+    Heuristic,
+    LinearMachines,
+    NearestNeighbours,
+    OptimisticHeuristic,
+    balanced,
+    balanced_index,
+    shape_of,
+)
+from grasp_policies.patch_grasp.dataset import Patches, build
+from grasp_policies.patch_grasp.offline import compare, row_of, table
+
+from .patch_grasp_toy import HALF_PX, ToyEpisodes, bar, toy_config
+
+CONFIG = toy_config()
+
+
+@pytest.fixture(scope="module")
+def tries() -> Patches:
+    """Tries to learn from."""
+    return build(ToyEpisodes(CONFIG, 20), CONFIG)
+
+
+@pytest.fixture(scope="module")
+def others() -> Patches:
+    """Tries to tell apart."""
+    return build(ToyEpisodes(CONFIG, 8, seed=5), CONFIG)
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.5, 1.3, 2.6])
+def test_the_thinnest_direction_of_a_bar(turn: float) -> None:
+    height = bar(CONFIG, turn).height[52:109, 52:109]
+    angles, spreads = shape_of(height[None], 20.0, 0.006)
+    off = (angles[0] - turn) % np.pi
+    assert off == pytest.approx(np.pi / 2, abs=0.05)
+    # A uniform strip of half width w has a standard deviation of w / sqrt(3).
+    assert spreads[0] == pytest.approx((HALF_PX[1] + 0.5) / np.sqrt(3.0), rel=0.12)
+
+
+def test_an_empty_patch_does_not_hold(tries: Patches) -> None:
+    empty = tries.part(np.arange(4))
+    empty.height[:] = 0
+    assert not Heuristic(CONFIG.map.pixel_m).says(empty).any()
+
+
+def test_heuristics_know_bars(others: Patches) -> None:
+    said = Heuristic(CONFIG.map.pixel_m, tolerance=np.radians(25.0)).says(others)
+    assert balanced(said, others.success) > 0.9
+    narrow = Heuristic(CONFIG.map.pixel_m, limit_m=0.005).says(others)
+    assert not narrow.any()
+    best = balanced(OptimisticHeuristic(CONFIG.map.pixel_m).says(others), others.success)
+    assert best >= balanced(said, others.success) - 1e-9
+
+
+@pytest.mark.parametrize(("method", "least"), [(NearestNeighbours(), 0.8), (LinearMachines(), 0.6)])
+def test_classifiers_on_gradients_learn_bars(
+    tries: Patches, others: Patches, method: NearestNeighbours | LinearMachines, least: float
+) -> None:
+    method.fit(tries)
+    assert balanced(method.says(others), others.success) > least
+
+
+def test_as_many_failures_as_successes(tries: Patches) -> None:
+    index = balanced_index(tries.success, np.random.default_rng(0))
+    assert tries.success[index].mean() == 0.5
+    assert len(np.unique(index)) == len(index)
+
+
+def test_the_table_has_a_row_for_every_method(tries: Patches, others: Patches) -> None:
+    rows = compare(tries, others, {}, CONFIG, 0.02, 200)
+    assert [row["method"] for row in rows][-2:] == ["kNN on HoG", "18 linear SVMs on HoG"]
+    assert len(table(rows).splitlines()) == 2 + len(rows) == 7
+    row = row_of("all wrong", np.array([True, False]), np.array([False, True]))
+    assert row["accuracy"] == 0.0
+    assert row["high"] > 0.0
