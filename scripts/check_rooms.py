@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "grasp_learning": {"grasp_core", "grasp_sim", "grasp_policies"},
     "grasp_demonstrations": {"grasp_core", "grasp_fusion"},
     "grasp_episodes": {"grasp_core", "grasp_description"},
-    "grasp_viewer": {"grasp_core"},
+    "grasp_viewer": {"grasp_core", "grasp_description", "grasp_episodes"},
     "grasp_bringup": {"grasp_core"},
 }
 ROS_MODULES = {"rclpy", "tf2_ros", "cv_bridge", "moveit", "grasp_interfaces", "ament_index_python"}
