@@ -50,11 +50,15 @@ class Counts:
         self.recent = [line, *self.recent][:LISTED]
 
     def text(self) -> str:
-        """The counts as a line of Markdown and the list of actions below it."""
+        """The counts as a line of Markdown."""
         rate = f" ({100 * self.successes / self.attempts:.0f} %)" if self.attempts else ""
         head = f"**{self.episodes}** episodes, **{self.actions}** actions, "
         head += f"**{self.successes}** of **{self.attempts}** grasps held{rate}"
-        return "\n".join((head, "", *(f"- {_plain(line)}" for line in self.recent)))
+        return head
+
+    def list(self) -> str:
+        """The latest actions as a list in Markdown, the newest first."""
+        return "\n".join(f"- {_plain(line)}" for line in self.recent) or "none yet"
 
 
 class Panels:
@@ -88,6 +92,8 @@ class Panels:
         with gui.add_folder("Scene"):
             self._surface = gui.add_dropdown("surface", SURFACES)
             self._actions = gui.add_checkbox("actions", True, hint="green: chosen; the brighter the others, the better")
+        with gui.add_folder("Latest actions"):
+            self._recent = gui.add_markdown("none yet")
         with gui.add_folder("Next episodes", expand_by_default=False):
             self._scene = gui.add_dropdown("scene", tuple(scenes))
             self._objects = gui.add_number("objects", -1, min=-1, max=1000, step=1, hint="-1: as the scene says")
@@ -101,7 +107,7 @@ class Panels:
 
     def _ask(self, kind: str) -> None:
         if kind == "new_scene":
-            self._seed.value = int(self._seed.value) + 1
+            self._seed.value = int(self._seed.value) + 1  # type: ignore[misc]
         self.requests.put(
             Request(
                 kind, str(self._scene.value), int(self._objects.value), int(self._seed.value), int(self._episodes.value)
@@ -139,7 +145,7 @@ class Panels:
         if tuple(self._map.options) != options:
             chosen, had_any = str(self._map.value), len(self._map.options) > 1
             self._map.options = options
-            self._map.value = chosen if chosen in options and had_any else options[0]
+            self._map.value = chosen if chosen in options and had_any else options[0]  # type: ignore[misc]
 
     def show_picture(self, pixels: NDArray[np.uint8], label: str) -> None:
         """The chosen camera's picture, uint8 [H, W, 3]."""
@@ -170,6 +176,7 @@ class Panels:
     def tell_counts(self, counts: Counts) -> None:
         """How the episodes go."""
         _set(self._counts, counts.text())
+        _set(self._recent, counts.list())
 
     def tell_topics(self, ages_s: Mapping[str, float | None]) -> None:
         """Seconds since the last message of every topic; none where nothing has come."""

@@ -71,6 +71,6 @@ def mesh_of(marker: Marker) -> tuple[NDArray[np.float32], NDArray[np.int64], NDA
 def step_line(step: EpisodeStep) -> str:
     """One action in a line."""
     left = f", {step.objects_left} left" if step.objects_left >= 0 else ""
-    why = f": {step.message}" if step.message and step.success != 1 else ""
+    why = f" ({step.reason})" if step.reason and step.success != 1 else ""
     kind = KINDS.get(step.requested.kind, "?")
-    return f"{step.step}: {kind} {step.value:.2f} {OUTCOMES.get(step.success, '?')}{left}{why}"
+    return f"{step.step}: {kind} {step.value:.2f} {OUTCOMES.get(step.success, '?')}{why}{left}"

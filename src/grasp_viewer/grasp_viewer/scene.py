@@ -20,7 +20,7 @@ from grasp_viewer.robot import Robot
 DISTANCE = 2.0
 FIELD_OF_VIEW = 0.62  # rad, upwards
 AHEAD = np.array((0.75, -0.85, 0.65))
-POINT_M = 0.0025
+POINT_M = 0.0035
 OUTLINE = (90, 120, 170)
 
 

@@ -91,6 +91,7 @@ def test_counts_and_foreign_text():
     counts.add_action("1: push <b>", attempted=False, succeeded=False)
     assert "**2** actions" in counts.text()
     assert "**1** of **1** grasps held (100 %)" in counts.text()
-    assert "<b>" not in counts.text()
+    assert counts.list().splitlines()[1] == "- 0: grasp 0.90 succeeded"
+    assert "<b>" not in counts.list()
     assert _plain("a*b\nc") == "a\\*b c"
     assert [_age(None), _age(0.2), _age(30.0), _age(600.0)] == ["nothing yet", "now", "30 s ago", "10 min ago"]
