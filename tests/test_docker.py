@@ -19,7 +19,7 @@ def test_compose_starts_launch_files_that_there_are():
     command = compose["services"]["sim"]["command"]
     assert (ROOT / "launch" / command.split()[3].replace("${CELL:-ur5}", "ur5")).exists()
     rviz = compose["services"]["viewer"]["command"].split()[2]
-    assert (ROOT / rviz.removeprefix("/grasp_ws/")).exists()
+    assert (ROOT / rviz.removeprefix("/grasp_ws/").replace("${CELL:-ur5}", "ur5")).exists()
     training = compose["services"]["training"]["command"].split()
     config = training[training.index("--config") + 1].replace("${LEARN:-push_grasp}", "push_grasp")
     assert (ROOT / config).exists()

@@ -223,12 +223,12 @@ def planning(cell: str) -> Node:
     )
 
 
-def rviz() -> Node:
-    """RViz with the configuration that fits every cell."""
+def rviz(cell: str) -> Node:
+    """RViz with the cell's configuration."""
     return Node(
         package="rviz2",
         executable="rviz2",
-        arguments=["-d", PathJoinSubstitution([FindPackageShare("grasp_bringup"), "config", "rviz", "cell.rviz"])],
+        arguments=["-d", PathJoinSubstitution([FindPackageShare("grasp_bringup"), "config", "rviz", f"{cell}.rviz"])],
         parameters=[{"use_sim_time": uses_sim_time()}],
         condition=IfCondition(window_wanted("launch_rviz")),
         output="log",

@@ -61,7 +61,7 @@ def cell_graph(cell: str, hardware: str) -> LaunchDescription:
             blocks.planning(cell),
             blocks.fusion(cell),
             episode_blocks.episodes(cell),
-            blocks.rviz(),
+            blocks.rviz(cell),
         ]
     )
 
