@@ -31,6 +31,13 @@ def test_settles_with_the_right_count(ur5, name):
     assert all(in_scene(ur5.world, thing) for thing in ur5.world.present())
 
 
+def test_what_is_dropped_lies_wholly_in_sight(ur5):
+    # Dropped over the whole workspace, some land on its edge and are dropped again.
+    report = build(ur5, "blocks", seed=3, count=(14, 14), region_share=1.0, inset_m=0.08)
+    assert report.respawned > 0
+    assert all(in_scene(ur5.world, thing, -0.08) for thing in ur5.world.present())
+
+
 def test_counts_are_uniform(ur5):
     scene = load_scene("single").with_values(kind="rows", objects="packed", count=(2, 5), settle_s=0.05)
     counts = Counter()

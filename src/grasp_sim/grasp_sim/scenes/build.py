@@ -105,12 +105,12 @@ def build_scene(
     return report
 
 
-def in_scene(world: World, thing: SimObject) -> bool:
-    """Whether an object still lies in the workspace, on or above the support."""
+def in_scene(world: World, thing: SimObject, margin_m: float = OUTSIDE_MARGIN_M) -> bool:
+    """Whether an object lies in the workspace or at most ``margin_m`` outside of it, on or above the support."""
     box = world.config.limits.workspace
     position = world.pose_of(thing)[:3, 3]
-    inside = np.all(position[:2] >= np.array(box.min_m[:2]) - OUTSIDE_MARGIN_M) and np.all(
-        position[:2] <= np.array(box.max_m[:2]) + OUTSIDE_MARGIN_M
+    inside = np.all(position[:2] >= np.array(box.min_m[:2]) - margin_m) and np.all(
+        position[:2] <= np.array(box.max_m[:2]) + margin_m
     )
     return bool(inside and position[2] > world.config.support_z_m - 0.02)
 
@@ -118,7 +118,7 @@ def in_scene(world: World, thing: SimObject) -> bool:
 def _stayed(world: World, scene: SceneConfig, thing: SimObject) -> bool:
     if scene.container is not None:
         return _in_its_container(world, thing, scene.container)
-    return in_scene(world, thing)
+    return in_scene(world, thing, -scene.inset_m if scene.kind == "drop" else OUTSIDE_MARGIN_M)
 
 
 def _in_its_container(world: World, thing: SimObject, container: Container) -> bool:

@@ -70,6 +70,9 @@ class SceneConfig(Config):
     """Smallest and largest number of objects, uniform."""
     region_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.8
     """Share of the workspace's length and width that objects are put into."""
+    inset_m: Annotated[float, Field(ge=-0.03, le=0.1)] = -0.03
+    """How far inside the workspace (negative: outside) the middle of a dropped object may lie when the scene is ready,
+    where no container is; what lies farther out is dropped again."""
     drop_m: NotNegative = 0.06
     """Height above what lies there from which objects fall."""
     container: Container | None = None
