@@ -110,9 +110,10 @@ class Inputs:
         return {topic: now - self._heard_s[topic] if topic in self._heard_s else None for topic in topics}
 
     def maps(self) -> list[str]:
-        """Names of the policy's maps that the graph offers."""
-        return sorted(
+        """Names of the policy's maps that the graph offers, those of its values first."""
+        found = [
             name.removeprefix(MAPS)
             for name, types in self._node.get_topic_names_and_types()
             if name.startswith(MAPS) and "sensor_msgs/msg/Image" in types
-        )
+        ]
+        return sorted(found, key=lambda name: (not name.endswith("_q"), name))

@@ -17,7 +17,7 @@ from grasp_viewer import glyphs
 from grasp_viewer.robot import Robot
 
 # How far the camera stands away from what it looks at, in lengths of the workspace's diagonal.
-DISTANCE = 2.0
+DISTANCE = 2.3
 FIELD_OF_VIEW = 0.62  # rad, upwards
 AHEAD = np.array((0.75, -0.85, 0.65))
 POINT_M = 0.0035
