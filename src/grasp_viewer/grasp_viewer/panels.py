@@ -74,7 +74,8 @@ class Panels:
     def __init__(self, server: viser.ViserServer, title: str, cameras: Sequence[str], scenes: Sequence[str]) -> None:
         self.requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
         gui = server.gui
-        gui.configure_theme(control_layout="fixed", control_width="large", show_logo=False, show_share_button=False)
+        gui.configure_theme(control_width="large", show_logo=False, show_share_button=False)
+        gui.main_panel.dock_right()
         gui.set_panel_label(title)
         self._state = gui.add_markdown("waiting for the graph")
         with gui.add_folder("Episodes"):
