@@ -25,6 +25,8 @@ from grasp_viewer.viewer import Viewer
 MARGIN_M = 0.12
 # How often the graph is looked at for new maps [s].
 LOOK_S = 1.0
+# A picture that is further behind the joints is said to be so [s].
+BEHIND_S = 0.5
 
 
 class Show:
@@ -117,7 +119,16 @@ class Show:
         if image is None:
             return panels.clear_picture(f"nothing comes from {camera}")
         values = ros_conversions.values_of(image) if kind == "color" else depth_image(image)
-        return panels.show_picture(pictures.colours(values, self._config.picture_width), _label(camera, kind, values))
+        label = _label(camera, kind, values) + self._lag(image)
+        return panels.show_picture(pictures.colours(values, self._config.picture_width), label)
+
+    def _lag(self, image: Image) -> str:
+        """In words, how far a picture is behind the joints where that is worth a word."""
+        joints = self._inputs.latest(inputs.JOINTS)
+        if joints is None:
+            return ""
+        behind_s = 1e-9 * (nanoseconds(joints.header.stamp) - nanoseconds(image.header.stamp))
+        return f", {behind_s:.1f} s behind the robot" if behind_s > BEHIND_S else ""
 
     def _map(self) -> None:
         panels = self._viewer.panels
