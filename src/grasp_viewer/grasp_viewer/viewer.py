@@ -28,7 +28,11 @@ class Viewer:
     def __init__(self, config: ViewerConfig, cell: CellConfig) -> None:
         # The server itself would wait for ever on an address that is not this machine's.
         with socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET) as probe:
-            probe.bind((config.host, 0))
+            try:
+                probe.bind((config.host, 0))
+            except OSError as error:
+                reason = f"the viewer cannot listen on host {config.host!r}: {error.strerror or error}"
+                raise OSError(f"{reason}; take an address of this machine, such as 127.0.0.1") from error
         self._server = viser.ViserServer(host=config.host, port=config.port, label=f"{cell.name} cell", verbose=False)
         self.scene = Scene(self._server, cell.limits.workspace)
         scenes = [name for name in resources.names("config", "scenes") if name != cell.default_scene]
