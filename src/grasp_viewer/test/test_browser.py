@@ -154,5 +154,5 @@ def test_it_listens_on_this_machine_only_and_says_where(viewer):
 
 def test_an_address_of_another_machine_is_refused():
     cell = CellConfig.from_yaml(resources.find("config", "cells/ur5.yaml"))
-    with pytest.raises(OSError, match="cannot listen on host .*take an address of this machine"):
+    with pytest.raises(OSError, match=r"cannot listen on host .*take an address of this machine"):
         Viewer(ViewerConfig(host="203.0.113.7", port=free_port()), cell)
