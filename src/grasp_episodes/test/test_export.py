@@ -19,6 +19,7 @@ from grasp_core.actions import Grasp, GripperMotion, Push, Step, Stop
 from grasp_core.geometry import top_down, transform
 from grasp_episodes import lerobot
 from grasp_episodes.export import Arguments, exporter, find_bags, run
+from grasp_episodes.lerobot_stats import numbers, merged
 from grasp_episodes.mcap_writer import EpisodeBag, Topic
 from grasp_episodes.recorded import RecordingError, action_of, read_episode
 from grasp_episodes.recorder import add_to_manifest
@@ -150,10 +151,10 @@ def test_a_lerobot_dataset_says_what_it_holds(recorded, tmp_path):
     target = tmp_path / "dataset"
     text = run(Arguments((recorded.run,), target, fps=5.0))
     info = json.loads((target / "meta" / "info.json").read_text())
-    assert (info["codebase_version"], info["total_episodes"], info["fps"]) == ("v2.1", 1, 5)
+    assert (info["codebase_version"], info["total_episodes"], info["fps"]) == ("v3.0", 1, 5)
     assert info["features"]["observation.state"] == {"dtype": "float32", "shape": [7], "names": [*ARM, "finger_joint"]}
     assert info["features"]["observation.images.fixed_camera"]["shape"] == [12, 16, 3]
-    table = pq.read_table(target / info["data_path"].format(episode_chunk=0, episode_index=0))
+    table = pq.read_table(target / info["data_path"].format(chunk_index=0, file_index=0))
     assert set(table.column_names) == set(info["features"])
     assert table.num_rows == info["total_frames"] == 9
     assert f"{table.num_rows} rows" in text
@@ -163,11 +164,58 @@ def test_a_lerobot_dataset_says_what_it_holds(recorded, tmp_path):
     png = table["observation.images.fixed_camera"][0].as_py()["bytes"]
     assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR).shape == (12, 16, 3)
     assert table["decision.index"].to_pylist() == [-1, -1, -1, 0, 0, 0, 0, 0, -1]
-    stats = json.loads((target / "meta" / "episodes_stats.jsonl").read_text())["stats"]
+    stats = json.loads((target / "meta" / "stats.json").read_text())
     assert np.shape(stats["observation.images.fixed_camera"]["mean"]) == (3, 1, 1)
-    assert len(stats["observation.state"]["max"]) == 7
+    assert np.allclose(stats["observation.state"]["max"], state.max(axis=0))
+    assert stats["frame_index"]["q50"] == [4.0]
+    tasks = pq.read_table(target / "meta" / "tasks.parquet")
+    assert tasks.to_pydict() == {"task_index": [0], "__index_level_0__": ["clear the table of scene blocks"]}
+    (episode,) = pq.read_table(target / "meta" / "episodes" / "chunk-000" / "file-000.parquet").to_pylist()
+    assert (episode["length"], episode["dataset_from_index"], episode["dataset_to_index"]) == (9, 0, 9)
+    assert episode["stats/observation.state/count"] == [9]
     with pytest.raises(FileExistsError):
         lerobot.export([recorded.bag], target)
+
+
+def test_episodes_share_files_until_these_are_large(recorded, tmp_path, monkeypatch):
+    bags = [recorded.bag] * 3
+    lerobot.export(bags, tmp_path / "one", fps=5.0)
+    monkeypatch.setattr(lerobot, "FILE_MIB", 0)
+    lerobot.export(bags, tmp_path / "many", fps=5.0)
+    tables = {}
+    for name, files in (("one", 1), ("many", 3)):
+        paths = sorted((tmp_path / name / "data").glob("*/*.parquet"))
+        assert len(paths) == files
+        tables[name] = pq.read_table(paths)
+        assert tables[name]["index"].to_pylist() == list(range(27))
+        assert tables[name]["episode_index"].to_pylist() == [0] * 9 + [1] * 9 + [2] * 9
+    assert tables["one"].equals(tables["many"])
+    episodes = pq.read_table(tmp_path / "many" / "meta" / "episodes" / "chunk-000" / "file-000.parquet").to_pylist()
+    assert [e["data/file_index"] for e in episodes] == [0, 1, 2]
+    assert [e["dataset_from_index"] for e in episodes] == [0, 9, 18]
+
+
+def test_statistics_of_several_episodes_are_those_of_all_rows_together():
+    rng = np.random.default_rng(1)
+    parts = [rng.normal(k, 1 + k, (10 + 5 * k, 3)) for k in range(3)]
+    together, found = np.concatenate(parts), merged([{"x": numbers(part)} for part in parts])["x"]
+    for key in ("min", "max", "mean", "std"):
+        assert np.allclose(found[key], getattr(together, key)(axis=0)), key
+    assert found["count"] == [45]
+    assert np.all(np.array(found["q10"]) <= found["q90"])
+
+
+def test_lerobot_itself_reads_the_dataset(recorded, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    reader = pytest.importorskip("lerobot.datasets.lerobot_dataset", reason="lerobot is not installed")
+    lerobot.export([recorded.bag, recorded.bag], tmp_path / "d", fps=5.0)
+    later = {"action": [0.0, 0.2]}
+    dataset = reader.LeRobotDataset("local/episodes", root=tmp_path / "d", delta_timestamps=later)
+    assert (len(dataset), dataset.num_episodes, dataset.fps) == (18, 2, 5)
+    item = dataset[9]
+    assert (int(item["episode_index"]), int(item["frame_index"]), tuple(item["action"].shape)) == (1, 0, (2, 7))
+    assert tuple(item["observation.images.fixed_camera"].shape) == (3, 12, 16)
+    assert item["task"] == "clear the table of scene blocks"
 
 
 def test_bags_are_found_and_exporters_named(recorded, tmp_path):
