@@ -19,7 +19,7 @@ from grasp_core.actions import Grasp, GripperMotion, Push, Step, Stop
 from grasp_core.geometry import top_down, transform
 from grasp_episodes import lerobot
 from grasp_episodes.export import Arguments, exporter, find_bags, run
-from grasp_episodes.lerobot_stats import numbers, merged
+from grasp_episodes.lerobot_stats import merged, numbers
 from grasp_episodes.mcap_writer import EpisodeBag, Topic
 from grasp_episodes.recorded import RecordingError, action_of, read_episode
 from grasp_episodes.recorder import add_to_manifest
