@@ -15,7 +15,7 @@ from grasp_core.ports import (
     MotionStatus,
 )
 from grasp_sim.fast_motion import FastMotion
-from grasp_sim.trajectories import split_trajectory
+from grasp_sim.trajectories import TrajectoryController, split_trajectory
 from grasp_sim.world import World
 
 # Longest simulated time for a gripper motion and, beyond its end, for a trajectory.
@@ -23,6 +23,8 @@ GRIPPER_LIMIT_S = 6.0
 OVERTIME_S = 3.0
 # How many steps pass between two looks at ``cancel``.
 CANCEL_EVERY = 12
+# And between two looks at whether the rest of a motion is free, in the fast mode.
+LEAP_EVERY = 12
 
 
 class SimArm:
@@ -60,12 +62,16 @@ class SimArm:
             if rest is None:
                 return MotionResult(MotionStatus.SUCCEEDED, self.state())
             trajectory = rest
-        parts = split_trajectory(trajectory, self._controllers)
-        running = [self._world.controllers[name] for name in parts]
-        for name, part in parts.items():
-            self._world.controllers[name].start(part)
-        deadline_s = self._world.time_s + trajectory.duration_s + OVERTIME_S
+        running, started_s = self._start(trajectory), self._world.time_s
+        deadline_s = started_s + trajectory.duration_s + OVERTIME_S
         while any(controller.active for controller in running):
+            if self._fast is not None and (self._world.engine.steps + 1) % LEAP_EVERY == 0:
+                rest = self._fast.leap(self._name, trajectory, self._world.time_s - started_s)
+                if rest is None:
+                    break
+                if rest is not trajectory:
+                    trajectory = rest
+                    running, started_s = self._start(trajectory), self._world.time_s
             if cancel is not None and self._world.engine.steps % CANCEL_EVERY == 0 and cancel.is_set():
                 self._halt(running)
                 return MotionResult(MotionStatus.CANCELLED, self.state())
@@ -86,7 +92,13 @@ class SimArm:
         for name in self._controllers:
             self._world.controllers[name].cancel()
 
-    def _halt(self, running: list) -> None:
+    def _start(self, trajectory: JointTrajectory) -> list[TrajectoryController]:
+        parts = split_trajectory(trajectory, self._controllers)
+        for name, part in parts.items():
+            self._world.controllers[name].start(part)
+        return [self._world.controllers[name] for name in parts]
+
+    def _halt(self, running: list[TrajectoryController]) -> None:
         for controller in running:
             controller.cancel()
         self._world.step(CANCEL_EVERY)
