@@ -12,15 +12,18 @@ import os
 import queue
 import shutil
 import threading
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic, time_ns
 from typing import Any
 
 from grasp_episodes.mcap_writer import EpisodeBag, Topic, shortfalls, written_counts
 
 FLUSH_S = 1.0
+# Messages of different topics come out of order by up to so much (ns); they are sorted before they are written, since
+# readers are slow where chunks overlap in time.
+SETTLE_NS = 250_000_000
 # Messages may wait for the disk until they are so many bytes together.
 MOST_WAITING_BYTES = 256 << 20
 # Less room than this on the disk is too little to begin an episode with.
@@ -115,22 +118,31 @@ class EpisodeRecorder:
             self._bag.abandon()
 
     def _write_all(self) -> None:
-        flushed = time.monotonic()
+        flushed, held = monotonic(), list[Item]()
         while True:
             try:
                 item = self._waiting.get(timeout=FLUSH_S)
                 if item is None:
+                    self._write(held)
                     return
-                data = item.data if item.encode is None else item.encode(item.data)
+                held.append(item if item.encode is None else replace(item, data=item.encode(item.data), encode=None))
                 with self._lock:
-                    self._waiting_bytes -= len(item.data)
-                self._bag.declare(item.topic)
-                self._bag.write(item.topic.name, item.received_ns, item.published_ns, data)
+                    self._waiting_bytes += len(held[-1].data) - len(item.data)
             except queue.Empty:
                 pass
-            if time.monotonic() - flushed >= FLUSH_S:
+            if monotonic() - flushed >= FLUSH_S:
+                settled_ns = time_ns() - SETTLE_NS
+                self._write([item for item in held if item.received_ns <= settled_ns])
+                held = [item for item in held if item.received_ns > settled_ns]
                 self._bag.flush()
-                flushed = time.monotonic()
+                flushed = monotonic()
+
+    def _write(self, items: list[Item]) -> None:
+        for item in sorted(items, key=lambda item: item.received_ns):
+            self._bag.declare(item.topic)
+            self._bag.write(item.topic.name, item.received_ns, item.published_ns, item.data)
+            with self._lock:
+                self._waiting_bytes -= len(item.data)
 
 
 def add_to_manifest(run_dir: Path, entry: Mapping[str, Any]) -> None:

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bags: readable by others and after a kill, checked, and refused in one sentence where they cannot be written."""
 
+import itertools
 import os
 import resource
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,29 @@ def test_messages_are_written_in_a_pipeline_that_encodes(tmp_path):
     recorder.finish()
     with AnyReader([tmp_path / "e"]) as reader:
         assert [reader.deserialize(data, c.msgtype).data for c, _, data in reader.messages()] == ["raw!"]
+
+
+def test_messages_that_come_out_of_order_are_sorted_so_that_chunks_do_not_overlap(tmp_path, monkeypatch):
+    monkeypatch.setattr("grasp_episodes.recorder.FLUSH_S", 0.05)
+    now_ns = 10**18
+    monkeypatch.setattr("grasp_episodes.recorder.time_ns", lambda: now_ns)
+    other = Topic("/other", "std_msgs/msg/String", "string data\n", (QOS,))
+    recorder = EpisodeRecorder(tmp_path / "e", {})
+    for k in range(150):
+        recorder.put(Item(STRING, now_ns, now_ns, cdr(f"m{k}")))
+        recorder.put(Item(other, now_ns - 100_000_000, now_ns, cdr("late")))
+        now_ns += 20_000_000
+        threading.Event().wait(0.002)
+    ahead_ns = now_ns + 10**10
+    recorder.put(Item(STRING, ahead_ns, ahead_ns, cdr("a clock that is ahead")))
+    found, _ = recorder.finish()
+    assert found == {"/chatter": 151, "/other": 150}
+    with (tmp_path / "e" / "e_0.mcap").open("rb") as stream:
+        chunks = sorted(make_reader(stream).get_summary().chunk_indexes, key=lambda chunk: chunk.chunk_start_offset)
+    assert len(chunks) > 3
+    assert all(a.message_end_time <= b.message_start_time for a, b in itertools.pairwise(chunks))
+    stamps = [m.received_ns for m in read_messages(tmp_path / "e" / "e_0.mcap")]
+    assert stamps == sorted(stamps)
 
 
 def test_what_was_flushed_before_a_kill_can_be_read(tmp_path):
