@@ -2,6 +2,8 @@
 """A world that runs in real time in a thread of its own, for a node to stand in front of.
 
 Physics comes first: the thread steps until the simulated clock has caught up with the real one, and only then renders.
+But nobody waits for a picture longer than ``STARVED_S``: where a busy machine leaves no time for both, the world runs
+slower than real time and its cameras do not fall silent.
 The world is made and rendered in that thread alone, since a graphics context belongs to the thread that made it.
 A picture that would come too late is left out and counted. Everything that touches the world takes ``lock``;
 ``stepped`` is notified after each batch of steps, so that those who wait for a motion need not poll.
@@ -32,6 +34,8 @@ from grasp_sim.world import World
 BATCH_S = 0.01
 # When the simulation is farther behind than this, the lost time is given up: it runs slower than real time (s).
 GIVE_UP_S = 0.25
+# A picture that somebody has waited for so long comes before physics (s of real time).
+STARVED_S = 0.2
 
 
 class BridgeSettings(Config):
@@ -87,6 +91,7 @@ class Bridge:
         self._offset_ns = 0
         self._next_state_s = 0.0
         self._next_picture_s = dict.fromkeys(config.cameras, 0.0)
+        self._rendered_at = dict.fromkeys(config.cameras, time.monotonic())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="physics", daemon=True)
         self._timing: deque[tuple[float, float, int]] = deque()
@@ -227,8 +232,10 @@ class Bridge:
                 behind_s = BATCH_S
             if behind_s > 0.0:
                 self._step(min(behind_s, BATCH_S))
+            starving = self._starving()
+            if starving or behind_s <= BATCH_S:
+                self._render_one(starving)
             if behind_s <= BATCH_S:
-                self._render_one()
                 # Pacing against the real clock; ends at once when the bridge is closed.
                 ahead_s = (self.now_ns - begin_sim_ns) * 1e-9 / factor - (time.monotonic() - begin)
                 if ahead_s > 0.0:
@@ -246,23 +253,33 @@ class Bridge:
             self._timing.append((begin, time.monotonic() - begin, count))
             self.stepped.notify_all()
 
-    def _render_one(self) -> None:
-        """The picture that is due the longest, if any is due and wanted."""
+    def _starving(self) -> str:
+        """The camera whose picture somebody has waited for the longest, where that is too long; else nothing."""
+        now, limit_s = time.monotonic(), STARVED_S / min(1.0, self.settings.real_time_factor)
+        waited = [(at, name) for name, at in self._rendered_at.items() if now - at > limit_s and self._wants(name)]
+        return min(waited)[1] if waited else ""
+
+    def _render_one(self, starving: str) -> None:
+        """The starving camera's picture, or the one that is due the longest, if any is due and wanted."""
         with self.lock:
             now_s = self.world.time_s
-            due = sorted((at, name) for name, at in self._next_picture_s.items() if at <= now_s)
-            for at, name in due:
+            due = [starving] if starving else self._due(now_s)
+            for name in due:
                 period_s = 1.0 / self.config.cameras[name].rate_hz
-                missed = int((now_s - at) / period_s)
-                self._next_picture_s[name] = at + (missed + 1) * period_s
+                missed = max(0, int((now_s - self._next_picture_s[name]) / period_s))
+                self._next_picture_s[name] += (missed + 1) * period_s
                 if not self._wants(name):
                     continue
                 self._late += missed
                 begin = time.monotonic()
                 frame = self.world.cameras[name].frame(0.0)
-                self._rendered.append((name, time.monotonic() - begin))
+                self._rendered_at[name] = time.monotonic()
+                self._rendered.append((name, self._rendered_at[name] - begin))
                 stamp_ns = self.now_ns
                 break
             else:
                 return
         self._on_picture(name, CameraFrame(frame.intrinsics, frame.T_base_camera, stamp_ns, frame.rgb, frame.depth_m))
+
+    def _due(self, now_s: float) -> list[str]:
+        return [name for at, name in sorted((at, name) for name, at in self._next_picture_s.items()) if at <= now_s]
