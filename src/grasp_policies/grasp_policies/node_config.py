@@ -36,6 +36,8 @@ class PolicyNodeConfig(Config):
     """How long a picture may wait for the transform of its moment."""
     first_picture_s: Annotated[float, Field(gt=0.0, le=120.0)] = 20.0
     """How long to wait for a camera that was never heard of, since it may still be starting."""
+    late_pictures_s: Annotated[float, Field(gt=0.0, le=60.0)] = 5.0
+    """How long pictures may come that are all too old, before that is told."""
 
     def load_cell(self) -> CellConfig:
         """The cell.

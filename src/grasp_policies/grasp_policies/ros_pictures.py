@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -66,8 +67,10 @@ class Pictures:
         """A picture taken at a time or later, and not older than the policy's ``max_age_s``.
 
         Raises:
-            StateError: the camera was silent for ``max_age_s`` real seconds.
+            StateError: the camera was silent for ``max_age_s`` real seconds, or all that came in ``late_pictures_s``
+                were too old.
         """
+        late_by: float | None = None
         with self._arrived:
             while True:
                 picture = self._newest(not_before_ns)
@@ -76,6 +79,10 @@ class Pictures:
                 patience_s = self._need.max_age_s if self._heard else self._config.first_picture_s
                 if not self._arrived.wait(patience_s):
                     raise StateError(self._silence(patience_s))
+                now = time.monotonic()
+                late_by = now + self._config.late_pictures_s if late_by is None else late_by
+                if now > late_by and self._newest(not_before_ns) is None:
+                    raise StateError(self._lateness())
 
     def show(self, picture: Picture) -> None:
         """Publish what was decided on, as it was received."""
@@ -139,3 +146,12 @@ class Pictures:
             missing.append("camera_info")
         what = f"no {' and no '.join(missing)} ever came" if missing else "no new picture came"
         return f"camera {self._name} was silent for {waited_s:g} s: {what}"
+
+    def _lateness(self) -> str:
+        first = next(iter(self._kept))
+        age_s = 1e-9 * (self._node.get_clock().now().nanoseconds - max(self._kept[first], default=0))
+        return (
+            f"pictures of camera {self._name} come too late: the newest is {age_s:.2f} s old, at most "
+            f"{self._need.max_age_s:g} s is allowed; they may also be from before what was done last, or colour and "
+            "depth do not belong together"
+        )

@@ -14,6 +14,7 @@ import rclpy
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TransformStamped
 from rclpy.action import ActionClient
+from rclpy.duration import Duration
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
@@ -60,7 +61,7 @@ class World:
         observed = "policy/observed/fixed_camera/depth/image_rect_raw"
         self.node.create_subscription(Image, observed, lambda m: self.heard.__setitem__("observed", m), 5)
         self.on = True
-        self.broken = False
+        self.broken, self.late_s = False, 0.0
         self.tf.publish(TFMessage(transforms=[self.frame("fixed_camera_optical_frame", T_BASE_CAMERA),
                                               self.frame("grasp_tcp", top_down((0.5, 0.0, 0.3)))]))  # fmt: skip
         self.node.create_timer(0.05, self.show)
@@ -78,7 +79,7 @@ class World:
             return
         depth = np.full((240, 320), 1.2, np.float32)
         depth[100:120, 150:162] = 1.15
-        now = self.node.get_clock().now().to_msg()
+        now = (self.node.get_clock().now() - Duration(seconds=self.late_s)).to_msg()
         info = CameraInfo(width=320, height=240, k=CAMERA.K.ravel())
         color = Image(height=240, width=320, encoding="rgb8", step=960, data=np.full(240 * 960, 90, np.uint8).tobytes())
         picture = Image(height=240, width=320, encoding="32FC1", step=1280, data=depth.tobytes())
@@ -106,7 +107,8 @@ class World:
 def graph():
     context = rclpy.Context()
     rclpy.init(context=context)
-    node = PolicyNode(context=context, parameter_overrides=[Parameter("first_picture_s", value=10.0)])
+    node = PolicyNode(context=context, parameter_overrides=[
+        Parameter("first_picture_s", value=10.0), Parameter("late_pictures_s", value=1.0)])  # fmt: skip
     world = World(context)
     executor = MultiThreadedExecutor(num_threads=6, context=context)
     for each in (node, world.node):
@@ -159,6 +161,18 @@ def test_a_silent_camera_is_told_in_words_and_the_node_goes_on(graph):
     assert (result.success, result.reason) == (False, "stale_state")
     assert "fixed_camera was silent for 0.5 s" in result.message
     assert took_s < 10.0
+    assert world.infer().success
+
+
+def test_a_camera_whose_pictures_all_come_too_late_does_not_hold_up_a_decision_for_ever(graph):
+    _, world = graph
+    world.late_s = 1.5
+    try:
+        result = world.infer(not_before=world.node.get_clock().now().to_msg())
+    finally:
+        world.late_s = 0.0
+    assert (result.success, result.reason) == (False, "stale_state")
+    assert "come too late" in result.message
     assert world.infer().success
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -63,7 +64,7 @@ def run(monkeypatch, step_takes_s, picture_takes_s, wanted=("fixed_camera",), se
 
 
 def longest_gap(times):
-    return max(after - before for before, after in zip(times, times[1:], strict=False))
+    return max(after - before for before, after in itertools.pairwise(times))
 
 
 @pytest.mark.parametrize("share", [0.2, 0.95, 1.5])
