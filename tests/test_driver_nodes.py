@@ -24,13 +24,13 @@ from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from domain_coordinator import domain_id  # noqa: E402
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue  # noqa: E402
 from rcl_interfaces.srv import SetParameters  # noqa: E402
-from rclpy.action import ActionClient  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint  # noqa: E402
 
 from grasp_control.loopback.process import loopback  # noqa: E402
+from grasp_episodes.ros_calls import OrderedActionClient  # noqa: E402
 
 WAIT_S = 60.0
 JOINTS = [
@@ -91,7 +91,7 @@ class Client:
         return future.result()
 
     def send(self, kind, name, goal):
-        client = ActionClient(self.node, kind, name)
+        client = OrderedActionClient(self.node, kind, name)
         assert client.wait_for_server(WAIT_S), f"nobody offers {name}"
         return self.wait(client.send_goal_async(goal, feedback_callback=self.feedback.append))
 

@@ -19,12 +19,12 @@ pytest.importorskip("grasp_interfaces.action", reason="grasp_interfaces is not b
 import rclpy  # noqa: E402
 from action_msgs.msg import GoalStatus  # noqa: E402
 from domain_coordinator import domain_id  # noqa: E402
-from rclpy.action import ActionClient  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 
 from grasp_episodes.bag_reader import read_about, read_messages  # noqa: E402
 from grasp_episodes.recorder import check_manifest, read_manifest  # noqa: E402
+from grasp_episodes.ros_calls import OrderedActionClient  # noqa: E402
 from grasp_interfaces.action import RunEpisodes  # noqa: E402
 from grasp_interfaces.msg import EpisodeStep, PolicyAction  # noqa: E402
 
@@ -44,7 +44,7 @@ class Client:
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
         self.node = rclpy.create_node("test_episodes", context=self.context)
-        self.action = ActionClient(self.node, RunEpisodes, "run_episodes")
+        self.action = OrderedActionClient(self.node, RunEpisodes, "run_episodes")
         self.states, self.steps, self.speeds = [], [], []
         self.node.create_subscription(EpisodeStep, "episode_manager/step", self.steps.append, 50)
         self.node.create_subscription(JointState, "joint_states", self._speed, 50)

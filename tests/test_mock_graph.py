@@ -17,7 +17,6 @@ pytest.importorskip("grasp_interfaces.srv", reason="grasp_interfaces is not buil
 from action_msgs.msg import GoalStatus  # noqa: E402
 from control_msgs.action import FollowJointTrajectory, GripperCommand  # noqa: E402
 from domain_coordinator import domain_id  # noqa: E402
-from rclpy.action import ActionClient  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.qos import qos_profile_sensor_data  # noqa: E402
 from rclpy.time import Time  # noqa: E402
@@ -25,6 +24,7 @@ from sensor_msgs.msg import Image, JointState  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint  # noqa: E402
 
 from grasp_control.loopback.process import own_address  # noqa: E402
+from grasp_episodes.ros_calls import OrderedActionClient  # noqa: E402
 from grasp_interfaces.srv import ResetScene  # noqa: E402
 
 WAIT_S = 90.0
@@ -55,7 +55,7 @@ class Client:
         self.picture_ns = Time.from_msg(message.header.stamp).nanoseconds
 
     def run(self, kind, name, goal):
-        client = ActionClient(self.node, kind, name)
+        client = OrderedActionClient(self.node, kind, name)
         assert client.wait_for_server(WAIT_S), f"nobody offers {name}"
         handle = self.wait(client.send_goal_async(goal))
         assert handle.accepted

@@ -13,7 +13,6 @@ from action_msgs.msg import GoalStatus
 from builtin_interfaces.msg import Duration
 from control_msgs.action import FollowJointTrajectory, GripperCommand, ParallelGripperCommand
 from graph import Launch, wait_until
-from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.time import Time
@@ -21,6 +20,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from tf2_ros import Buffer, TransformListener
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from grasp_episodes.ros_calls import OrderedActionClient
 from grasp_interfaces.action import PlanMotion
 from grasp_interfaces.srv import ResetScene
 
@@ -79,7 +79,7 @@ class Client:
         return got[0]
 
     def send(self, kind, name, goal):
-        client = ActionClient(self.node, kind, name)
+        client = OrderedActionClient(self.node, kind, name)
         assert client.wait_for_server(WAIT_S), f"nobody offers {name}"
         return self.wait(client.send_goal_async(goal))
 

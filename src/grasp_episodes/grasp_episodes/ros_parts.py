@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 import numpy as np
-from rclpy.action import ActionClient
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -23,7 +22,7 @@ from grasp_core.policy import Goal
 from grasp_core.ports import StateError
 from grasp_episodes import ros_episode_messages as ros
 from grasp_episodes.judges import Truth
-from grasp_episodes.ros_calls import GoalRunner
+from grasp_episodes.ros_calls import GoalRunner, OrderedActionClient
 from grasp_episodes.ros_cell import RosCell
 from grasp_episodes.ros_conversions import nanoseconds
 from grasp_episodes.runner import Decided, DecisionError
@@ -80,7 +79,7 @@ class RosDecider:
 
     def __init__(self, node: Node, config: ManagerConfig, group: CallbackGroup) -> None:
         self._node, self._config = node, config
-        self._client = ActionClient(node, Infer, "infer", callback_group=group)
+        self._client = OrderedActionClient(node, Infer, "infer", callback_group=group)
         self._goals = GoalRunner(node.get_clock(), config.infer_timeout_s)
         self._new: tuple[Goal, int] | None = None
 

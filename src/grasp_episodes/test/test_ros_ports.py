@@ -20,7 +20,7 @@ from rclpy.executors import MultiThreadedExecutor  # noqa: E402
 from grasp_core.cell_config import ArmConfig, GripperConfig  # noqa: E402
 from grasp_core.joint_states import JointStates  # noqa: E402
 from grasp_core.ports import GripperLimits, JointState, JointTrajectory, MotionStatus, StateError  # noqa: E402
-from grasp_episodes.ros_calls import GoalRunner  # noqa: E402
+from grasp_episodes.ros_calls import GoalRunner, OrderedActionClient  # noqa: E402
 from grasp_episodes.ros_ports import RosArm, RosGripper, Wire  # noqa: E402
 from grasp_episodes.settings import RosCellOptions  # noqa: E402
 
@@ -230,3 +230,21 @@ def _until(condition, timeout_s=5.0):
     gate, deadline = threading.Event(), time.monotonic() + timeout_s
     while not condition() and time.monotonic() < deadline:
         gate.wait(0.01)
+
+
+class SlowToRemember(dict):
+    """The requests that a client waits for; each is remembered only after its answer has had time to come."""
+
+    def __setitem__(self, number, future):
+        threading.Event().wait(0.2)
+        super().__setitem__(number, future)
+
+
+def test_an_answer_that_comes_before_its_request_is_remembered_is_not_lost(graph):
+    client = OrderedActionClient(graph[0], GripperCommand, "grip/gripper_cmd")
+    assert client.wait_for_server(10.0)
+    client._pending_goal_requests = SlowToRemember()
+    answered = threading.Event()
+    client.send_goal_async(GripperCommand.Goal()).add_done_callback(lambda _: answered.set())
+    assert answered.wait(5.0), "the answer was lost"
+    client.destroy()
