@@ -3,50 +3,33 @@
 
 ``python benchmarks/episodes.py --json FILE`` launches a cell of its own on a ROS domain of its own, lets it clear a
 small table, writes rows of ``name, backend, value, unit, budget`` and prints them. ``--minutes 60`` runs episode after
-episode and tells how memory grows.
+episode and tells how memory grows; ``--picture FILE`` draws the time by stage.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import tempfile
-import threading
-import time
 from collections import defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import psutil
-import rclpy
 import tyro
-from domain_coordinator import domain_id
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from episode_tools import watch
+from episode_tools.report import Row, draw, histogram, show, stage_table
 from rclpy.time import Time
-from trajectory_msgs.msg import JointTrajectory
 
-from grasp_core.cell_config import CellConfig
-from grasp_core.resources import find
-from grasp_interfaces.msg import EpisodeResult, EpisodeStep
+from grasp_interfaces.msg import EpisodeStep
 
-SAMPLE_S = 1.0
-LEAVE_S = 40.0
-BARS = 24
-TELL_S = 300.0
-
-
-@dataclass(frozen=True)
-class Row:
-    """One number; ``budget`` none where there is none."""
-
-    name: str
-    backend: str
-    value: float
-    unit: str
-    budget: float | None = None
+ENDLESS = 100_000
+TOTAL = "capture to command"
+# Stages that are no part of a decision.
+AFTER = ("decide", "plan", "motion", "gripper", "execute", "judge")
+PERCENTILES = (("median", 50), ("95 %", 95), ("worst", 100))
+# Memory is told to grow or not after so long (s); the first part of a run fills caches.
+GROWTH_AFTER_S = 240.0
+WARM = 0.25
 
 
 @dataclass
@@ -55,6 +38,10 @@ class Arguments:
 
     json: Path | None = None
     """File for the rows."""
+    picture: Path | None = None
+    """File for a picture of the time from capture to command by stage."""
+    samples: Path | None = None
+    """File for everything that was measured, as JSON: load of each process over time, stages of each action."""
     cell: str = "ur5"
     """Name of the cell."""
     policy: str = "auto"
@@ -75,235 +62,116 @@ class Arguments:
     """Seed of the first scene."""
 
 
-@dataclass
-class Heard:
-    """What came in, with the real time of its arrival."""
-
-    first_command: float | None = None
-    steps: list[EpisodeStep] = field(default_factory=list)
-    results: list[EpisodeResult] = field(default_factory=list)
-
-
-@dataclass
-class Load:
-    """Processor share and memory of one process over time: (seconds since launch, percent of a core, MiB)."""
-
-    samples: list[tuple[float, float, float]] = field(default_factory=list)
-
-
-class Watcher:
-    """Listens to the graph and looks at its processes, each in a thread, until ``close``."""
-
-    def __init__(self, domain: int, config: CellConfig, root: psutil.Process, begin: float) -> None:
-        self.heard, self.loads = Heard(), defaultdict(Load)
-        self._root, self._begin = root, begin
-        self._over = threading.Event()
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, domain_id=domain)
-        self._node = rclpy.create_node("episodes_benchmark", context=self._context)
-        self._node.create_subscription(EpisodeStep, "episode_manager/step", self.heard.steps.append, 50)
-        self._node.create_subscription(EpisodeResult, "episode_manager/result", self.heard.results.append, 10)
-        for controller in next(iter(config.arms.values())).controllers:
-            topic = f"commands/{controller}/joint_trajectory"
-            self._node.create_subscription(JointTrajectory, topic, self._command, 10)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-        self._threads = [threading.Thread(target=target, daemon=True) for target in (self._spin, self._sample)]
-        for thread in self._threads:
-            thread.start()
-
-    def close(self) -> None:
-        """Stop listening and looking."""
-        self._over.set()
-        self._executor.shutdown()
-        for thread in self._threads:
-            thread.join(5.0)
-        rclpy.shutdown(context=self._context)
-
-    def _spin(self) -> None:
-        try:
-            self._executor.spin()
-        except ExternalShutdownException:
-            return
-
-    def _command(self, _: JointTrajectory) -> None:
-        if self.heard.first_command is None:
-            self.heard.first_command = time.monotonic()
-
-    def _sample(self) -> None:
-        known: dict[int, psutil.Process] = {}
-        while not self._over.wait(SAMPLE_S):
-            try:
-                found = [self._root, *self._root.children(recursive=True)]
-            except psutil.NoSuchProcess:
-                return
-            for process in found:
-                process = known.setdefault(process.pid, process)
-                try:
-                    cpu, memory = process.cpu_percent(), process.memory_info().rss / 2**20
-                    name = name_of(process)
-                except psutil.Error:
-                    continue  # it ended while we looked
-                self.loads[name].samples.append((time.monotonic() - self._begin, cpu, memory))
-
-
-def name_of(process: psutil.Process) -> str:
-    """The executable that a node's process runs."""
-    words = [Path(word).name for word in process.cmdline()[:3]]
-    named = [word for word in words if word.endswith("_node") or word in ("run_episodes", "robot_state_publisher")]
-    return named[0] if named else next((word for word in words if not word.startswith("python")), process.name())
-
-
-def marked(mark: str) -> list[int]:
-    """Processes that carry a mark in their environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if mark in process.environ().values() and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-        except psutil.Error:
-            continue  # not ours, or ended while we looked
-    return found
-
-
 def measure(args: Arguments) -> list[Row]:
-    """All rows of one launch."""
-    mark = f"episodes-benchmark-{os.getpid()}"
-    with domain_id() as domain, tempfile.TemporaryDirectory() as folder:
-        record_dir = args.record_dir or Path(folder)
-        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "GRASP_BENCHMARK": mark, "PYTHONUNBUFFERED": "1"}
-        episodes = args.episodes if not args.minutes else 100_000
-        values = {
-            "policy": args.policy, "scene": args.scene, "objects": args.objects, "seed": args.seed, "stay": "false",
-            "episodes": episodes, "headless_mode": "true", "viewer": "false", "log_level": "warn",
-            "record": str(args.record).lower(), "record_dir": record_dir,
-        }  # fmt: skip
-        command = ["ros2", "launch", "grasp_bringup", f"sim_{args.cell}.launch.py"]
-        begin = time.monotonic()
-        process = subprocess.Popen(
-            [*command, *(f"{name}:={value}" for name, value in values.items())], env=environment, start_new_session=True
-        )
-        config = CellConfig.from_yaml(find("config", f"cells/{args.cell}.yaml"))
-        watcher = Watcher(int(domain), config, psutil.Process(process.pid), begin)
-        try:
-            _wait(process, args, watcher, Path(folder) if args.record_dir is None else None)
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(LEAVE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            watcher.close()
-        gone_by = time.monotonic() + 10.0
-        while (left := marked(mark)) and time.monotonic() < gone_by:
-            psutil.wait_procs([psutil.Process(pid) for pid in left if psutil.pid_exists(pid)], 1.0)
-        return rows(watcher, args, begin, len(left))
+    """All rows of one launch; tables are printed beside."""
+    values = {
+        "policy": args.policy, "scene": args.scene, "objects": args.objects, "seed": args.seed,
+        "episodes": ENDLESS if args.minutes else args.episodes, "record": str(args.record).lower(),
+    }  # fmt: skip
+    watcher = watch.run(args.cell, values, args.minutes, args.record_dir)
+    if args.samples:
+        _save(watcher, args.samples)
+    heard, backend = watcher.heard, args.policy
+    rows = [Row("processes left behind", backend, watcher.orphans, "", 0)]
+    if heard.first_command is not None:
+        rows.append(Row("launch to first command", backend, heard.first_command - watcher.begin, "s", 30.0))
+    stages = [found for step in heard.steps if TOTAL in (found := stages_of(step))]
+    if stages:
+        print(stage_table(stages, TOTAL))
+        if args.picture:
+            draw(stages, f"{len(stages)} actions of {args.policy} on {args.cell}, simulated", args.picture)
+    rows += stage_rows(heard.steps, backend)
+    rows += result_rows(watcher, backend)
+    for name, load in sorted(watcher.loads.items()):
+        rows += load_rows(name, load, backend)
+    return rows
 
 
-def _wait(process: subprocess.Popen, args: Arguments, watcher: Watcher, bags: Path | None) -> None:
-    """Until the launch has ended or the minutes are over; old bags in a temporary folder make room meanwhile."""
-    end = time.monotonic() + 60.0 * args.minutes if args.minutes else float("inf")
-    told = time.monotonic()
-    while time.monotonic() < end:
-        try:
-            process.wait(min(30.0, max(0.1, end - time.monotonic())))
-            return
-        except KeyboardInterrupt:
-            return
-        except subprocess.TimeoutExpired:
-            if time.monotonic() - told > TELL_S:
-                told = time.monotonic()
-                memory = {name: round(load.samples[-1][2]) for name, load in watcher.loads.items()}
-                print(f"{len(watcher.heard.results)} episodes, MiB: {memory}", flush=True)
-            if bags is not None:
-                for old in sorted(bags.glob("*/*/*.mcap"), key=lambda path: path.stat().st_mtime)[:-3]:
-                    old.unlink()
-
-
-def stages(step: EpisodeStep) -> dict[str, float]:
+def stages_of(step: EpisodeStep) -> dict[str, float]:
     """Milliseconds from the picture to the first command, by stage, and the whole."""
     found = {stage.stage: 1e3 * stage.seconds for stage in step.stages}
-    inside = sum(ms for name, ms in found.items() if name not in AFTER)
-    at = {name: Time.from_msg(getattr(step, name)).nanoseconds for name in ("observed", "decided", "started")}
     told = {name: ms for name, ms in found.items() if name not in AFTER}
-    told["infer: transport"] = max(0.0, found.get("decide", 0.0) - inside)
+    at = {name: Time.from_msg(getattr(step, name)).nanoseconds for name in ("observed", "decided", "started")}
+    told["asking over ROS"] = max(0.0, found.get("decide", 0.0) - sum(told.values()))
     if at["started"]:
+        # How old the picture was when it was asked for; waiting for one counts as the stage "picture".
+        told["age of the picture"] = max(0.0, 1e-6 * (at["decided"] - at["observed"]) - found.get("decide", 0.0))
         told["decision to command"] = 1e-6 * (at["started"] - at["decided"])
-        told["capture to command"] = 1e-6 * (at["started"] - at["observed"])
+        told[TOTAL] = 1e-6 * (at["started"] - at["observed"])
     return told
 
 
-AFTER = ("decide", "plan", "motion", "gripper", "execute", "judge")
-
-
-def rows(watcher: Watcher, args: Arguments, begin: float, orphans: int) -> list[Row]:
-    """Everything as numbers; histograms are printed beside."""
-    heard, backend = watcher.heard, args.policy
-    found = [Row("processes left behind", backend, orphans, "", 0)]
-    if heard.first_command is not None:
-        found.append(Row("launch to first command", backend, heard.first_command - begin, "s", 30.0))
+def stage_rows(steps: list[EpisodeStep], backend: str) -> list[Row]:
+    """Median, 95 % and worst of each stage; histograms are printed."""
     by_stage: dict[str, list[float]] = defaultdict(list)
-    for step in heard.steps:
-        for name, ms in stages(step).items():
+    for step in steps:
+        for name, ms in stages_of(step).items():
             by_stage[name].append(ms)
         for stage in step.stages:
             if stage.stage in AFTER:
                 by_stage[f"action: {stage.stage}"].append(1e3 * stage.seconds)
+    rows = []
     for name, values in by_stage.items():
         print(histogram(name, values))
-        found += [Row(f"{name}, {word}", backend, float(np.percentile(values, q)), "ms") for word, q in PERCENTILES]
-    attempts = sum(result.attempts for result in heard.results)
-    found.append(Row("episodes", backend, len(heard.results), ""))
-    found.append(Row("episodes failed", backend, sum(r.ended_by == "failed" for r in heard.results), "", 0))
-    found.append(Row("grasps tried", backend, attempts, ""))
-    if attempts:
-        held = sum(result.successes for result in heard.results)
-        found.append(Row("grasps that succeeded", backend, 100.0 * held / attempts, "%"))
-    for name, load in sorted(watcher.loads.items()):
-        found += load_rows(name, np.array(load.samples), backend)
-    return found
+        rows += [Row(f"{name}, {word}", backend, float(np.percentile(values, q)), "ms") for word, q in PERCENTILES]
+    return rows
 
 
-PERCENTILES = (("median", 50), ("95 %", 95))
-
-
-def load_rows(name: str, samples: np.ndarray, backend: str) -> list[Row]:
-    """Processor share and memory of a node; how memory grows after the first quarter, where it ran long enough."""
-    if len(samples) < 3:
-        return []
-    at, cpu, memory = samples.T
-    found = [
-        Row(f"{name}: processor", backend, float(cpu[1:].mean()), "% of a core"),
-        Row(f"{name}: memory at the end", backend, float(memory[-1]), "MiB"),
+def result_rows(watcher: watch.Watcher, backend: str) -> list[Row]:
+    """Episodes and grasps."""
+    results = watcher.heard.results
+    attempts = sum(result.attempts for result in results)
+    rows = [
+        Row("episodes", backend, len(results), ""),
+        Row("tables cleared", backend, sum(r.ended_by == "cleared" for r in results), ""),
+        Row("episodes failed", backend, sum(r.ended_by == "failed" for r in results), "", 0),
+        Row("actions", backend, sum(r.actions for r in results), ""),
+        Row("grasps tried", backend, attempts, ""),
     ]
-    later = at > at[0] + 0.25 * (at[-1] - at[0])
-    if at[-1] - at[0] > 240.0:
-        growth = np.polyfit(at[later] / 3600.0, memory[later], 1)[0]
-        found.append(Row(f"{name}: memory growth", backend, float(growth), "MiB/h"))
-    return found
+    if attempts:
+        held = sum(result.successes for result in results)
+        rows.append(Row("grasps that succeeded", backend, 100.0 * held / attempts, "%"))
+    return rows
 
 
-def histogram(name: str, values: list[float]) -> str:
-    """Counts over ten bins as text."""
-    counts, edges = np.histogram(values, bins=10)
-    lines = [f"{name} (ms, {len(values)} actions)"]
-    for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True):
-        bar = "#" * round(BARS * count / max(counts.max(), 1))
-        lines.append(f"  {low:9.1f} .. {high:9.1f}  {bar:{BARS}s} {count}")
-    return "\n".join(lines)
+def load_rows(name: str, load: watch.Load, backend: str) -> list[Row]:
+    """Processor share and memory of a node; how its own memory grows once it is warm, where it ran long enough."""
+    if len(load.samples) < 3:
+        return []
+    _, cpu, resident = np.array(load.samples).T
+    rows = [
+        Row(f"{name}: processor", backend, float(cpu[1:].mean()), "% of a core"),
+        Row(f"{name}: resident memory, most", backend, float(resident.max()), "MiB"),
+    ]
+    if load.heap:
+        at, own = np.array(load.heap).T
+        rows.append(Row(f"{name}: own memory at the end", backend, float(own[-1]), "MiB"))
+        if at[-1] - at[0] > GROWTH_AFTER_S:
+            warm = at > at[0] + WARM * (at[-1] - at[0])
+            growth = np.polyfit(at[warm] / 3600.0, own[warm], 1)[0]
+            rows.append(Row(f"{name}: growth of own memory", backend, float(growth), "MiB/h"))
+    return rows
+
+
+def _save(watcher: watch.Watcher, path: Path) -> None:
+    results = [
+        {"ended_by": r.ended_by, "message": r.message, "attempts": r.attempts, "successes": r.successes,
+         "actions": r.actions, "seed": r.seed, "duration_s": r.duration}
+        for r in watcher.heard.results
+    ]  # fmt: skip
+    told = {
+        "load": {name: {"samples": load.samples, "own": load.heap} for name, load in watcher.loads.items()},
+        "stages": [stages_of(step) for step in watcher.heard.steps],
+        "results": results,
+    }
+    path.write_text(json.dumps(told), encoding="utf-8")
 
 
 def main() -> None:
     """Measure, print, write."""
     args = tyro.cli(Arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    found = measure(args)
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    for row in found:
-        budget = "" if row.budget is None else f"   (budget {row.budget:g})"
-        print(f"{row.name:48s} {row.backend:14s} {row.value:10.2f} {row.unit}{budget}")
-    if args.json:
-        args.json.write_text(json.dumps([asdict(row) for row in found], indent=2) + "\n", encoding="utf-8")
+    show(measure(args), args.json)
 
 
 if __name__ == "__main__":
