@@ -85,6 +85,7 @@ def compute(cell: str, samples: int, seed: int) -> Srdf:
     Gripper   parts of one gripper: its fingers are meant to meet
     Default   touch in (nearly) every sample: the shapes overlap, the parts do not
     Never     touched in no sample
+    User      the robot's file says that its joints' stops keep the parts apart (`kept_apart`)
 
     A cell with variants (two models of an arm) gets the pairs that every variant disables. Furniture and cameras stand
     where calibration puts them (xacro arguments), so no pair with them is ever disabled as Never.
@@ -108,6 +109,9 @@ def disabled_pairs(
     grippers = [model.tree.below(f"{e.prefix}{load_gripper(e.gripper).root}") for e in spec.end_effectors]
     movable = set(bodies) - model.tree.below(spec.robot_spec(variant).root)
     movable |= {camera["link"] for camera in spec.cameras.values()}
+    apart = {(min(pair), max(pair)) for pair in spec.robot_spec(variant).kept_apart}
+    if strangers := sorted({link for pair in apart for link in pair} - set(bodies)):
+        raise ValueError(f"{cell}: kept_apart names {', '.join(strangers)}, which the description lacks")
     disabled: dict[tuple[str, str], str] = {}
     for first, second in combinations(sorted(bodies), 2):
         pair = (first, second)
@@ -117,6 +121,8 @@ def disabled_pairs(
             disabled[pair] = "Fixed"
         elif any(first in parts and second in parts for parts in grippers):
             disabled[pair] = "Gripper"
+        elif pair in apart:
+            disabled[pair] = "User"
         elif counts[pair] == 0 and first not in movable and second not in movable:
             disabled[pair] = "Never"
         elif counts[pair] >= ALWAYS * samples:

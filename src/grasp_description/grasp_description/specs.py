@@ -110,7 +110,10 @@ class GroupSpec:
 
 @dataclass(frozen=True)
 class RobotSpec:
-    """What a robot's YAML file says. All names are without prefix."""
+    """What a robot's YAML file says. All names are without prefix.
+
+    ``kept_apart`` names pairs of links that the joints' own stops keep apart although their simplified shapes touch.
+    """
 
     name: str
     root: str
@@ -118,6 +121,7 @@ class RobotSpec:
     groups: Mapping[str, GroupSpec]
     vendor_looks: Mapping[str, Sequence[Mapping[str, str]]]
     coupled: Mapping[str, Coupling] = field(default_factory=dict)
+    kept_apart: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Read the nested tables and check names and states against the joints."""
@@ -126,6 +130,7 @@ class RobotSpec:
             name: build(Coupling, values, f"{self.name}, coupled {name}") for name, values in self.coupled.items()
         }
         object.__setattr__(self, "coupled", coupled)
+        object.__setattr__(self, "kept_apart", tuple((first, second) for first, second in self.kept_apart))
         if strangers := sorted({*coupled, *(c.of for c in coupled.values())} - set(self.joints)):
             raise ValueError(f"{self.name}, coupled: {', '.join(strangers)} not in the joints table")
         groups = {name: build(GroupSpec, values, f"{self.name}, group {name}") for name, values in self.groups.items()}

@@ -4,8 +4,10 @@
 import numpy as np
 import pytest
 
+from grasp_core.cell_config import CellConfig
 from grasp_core.geometry import top_down, transform
 from grasp_core.planning import Box, Mesh, VoxelGrid
+from grasp_core.resources import find
 from grasp_description import RobotModel, cells
 from grasp_description.make_srdf import compute, touching_counts
 
@@ -50,6 +52,34 @@ def test_named_states_are_free(models, cell, state, gripper):
         if name.endswith("gripper"):
             q[group.indices] = group.states[gripper]
     assert str(model.collision.check(q, first_only=False)) == "free"
+
+
+@pytest.mark.parametrize(("cell", "variant"), [*((name, {}) for name in cells()), ("iiwa", {"model": "14"})])
+def test_every_arm_with_a_gripper_has_a_free_drop_state(cell, variant):
+    """With the fingers open and closed, the other arms ready."""
+    model = RobotModel.from_cell(cell, **variant)
+    config = CellConfig.from_yaml(find("config", f"cells/{cell}.yaml"))
+    for arm in config.arms.values():
+        group = model.group(arm.group)
+        q = model.state("ready")
+        q[group.indices] = group.states[arm.drop]
+        assert str(model.collision.check(q, first_only=False)) == "free"
+        T = model.fk(q, arm.tcp_frame)
+        assert config.limits.motion_box.contains(T[:3, 3])
+        assert T[2, 2] < -0.99, "what is held hangs below the hand"
+
+
+def test_baxter_elbow_folds_to_its_published_stop(models):
+    """The fuller shapes touch there, which depends on e1 alone; its stop keeps the parts apart."""
+    model = models["baxter"]
+    rng = np.random.default_rng(0)
+    for side in ("right", "left"):
+        pair = (f"{side}_upper_elbow", f"{side}_upper_forearm")
+        for e1, touches in ((1.9, False), (2.1, True), (2.6, True)):
+            for w0 in rng.uniform(-3.0, 3.0, 5):
+                q = model.vector({f"{side}_e1": e1, f"{side}_w0": w0}, model.state("ready"))
+                assert (pair in model.collision.colliding_pairs(q)) is touches
+                assert pair not in model.collision.check(q, first_only=False).pairs
 
 
 @pytest.mark.parametrize("variant", ["7", "14"])
@@ -151,7 +181,7 @@ def test_srdf_names_exist_and_never_pairs_never_touch(models, cell):
     model = models[cell]
     for pair in model.srdf.disabled:
         assert set(pair) <= set(model.collision.links), pair
-    assert set(model.srdf.disabled.values()) <= {"Adjacent", "Default", "Fixed", "Gripper", "Never"}
+    assert set(model.srdf.disabled.values()) <= {"Adjacent", "Default", "Fixed", "Gripper", "Never", "User"}
     for group in model.srdf.groups.values():
         assert model.groups[group.name].joints
     samples = 400

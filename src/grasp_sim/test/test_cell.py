@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """SimCell: the contract of a cell, repeatability, saving, grasping, and what the gripper says against the truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,10 +10,15 @@ from grasp_core import cell_contract as contract
 from grasp_core.actions import GripperMotion, Push, Step
 from grasp_core.cell import Reason
 from grasp_core.geometry import transform
-from grasp_sim.cell import SimCell
-from grasp_sim.pick_check import SimTruth, candidate_grasps, run_check
+from grasp_description.grippers import load_gripper
+from grasp_sim.cell import SimCell, load_cell_config
+from grasp_sim.pick_check import SimTruth, _reachable_in, candidate_grasps, graspable_set, run_check
 
 CAMERAS = ("fixed_camera",)
+
+
+def gripper_of(config, arm):
+    return load_gripper(config.grippers[config.arms[arm].gripper].kind)
 
 
 def test_contract(ur5):
@@ -70,8 +77,6 @@ def test_scripted_grasps_lift_and_the_gripper_agrees_with_the_truth(ur5):
     for seed in range(6):
         ur5.reset("single", seed)
         target = SimTruth(ur5).targets()[0]
-        from grasp_description.grippers import load_gripper
-
         grasp = candidate_grasps(target, ur5.config, load_gripper("rg2"), "top")[0]
         if seed % 2:
             box = ur5.config.limits.workspace
@@ -136,19 +141,40 @@ def test_fast_motion_grasps_as_well():
 
 @pytest.mark.parametrize("cell_name", ["iiwa", "baxter", "hsr", "staubli"])
 def test_every_cell_steps_and_grasps(cell_name):
-    from grasp_sim.pick_check import graspable_set, load_cell_config
-
     objects = graspable_set(load_cell_config(cell_name))
     cell = SimCell(cell_name, renderer="tiny", cameras=(), objects=objects, planner="ompl")
     try:
         if cell_name != "baxter":
             # Baxter's arms are ready beside the table, outside of the workspace: a first step only leads back in.
             contract.check_step(cell, "single", cell.config)
-        from grasp_sim.pick_check import _reachable_in
-
         summary = run_check(
             cell, SimTruth(cell), cell.config, "single", 2, 0, reachable=_reachable_in(cell), progress=False
         )
         assert summary.successes >= 1, summary.runs
+    finally:
+        cell.close()
+
+
+@pytest.mark.parametrize("cell_name", ["ur5", "iiwa", "baxter", "hsr", "staubli"])
+def test_what_is_brought_to_the_drop_place_leaves_the_scene(cell_name):
+    """Every arm lets go where its object falls out of what counts as the scene; nothing is taken out by hand."""
+    config = load_cell_config(cell_name)
+    cell = SimCell(
+        config, renderer="tiny", cameras=(), objects=graspable_set(config), planner="ompl", after_grasp="drop"
+    )
+    try:
+        for arm in config.arms:
+            for seed in range(12):
+                cell.reset("single", seed)
+                target = SimTruth(cell).targets()[0]
+                grasps = candidate_grasps(target, config, gripper_of(config, arm), "top")
+                reachable = [g for g in (replace(g, arm=arm) for g in grasps) if _reachable_in(cell)(g)]
+                if reachable and (outcome := cell.execute(reachable[0])).success:
+                    break
+            else:
+                pytest.fail(f"arm {arm} lifted nothing")
+            assert outcome.info["success"]
+            assert not outcome.message.startswith("after the grasp"), outcome.message
+            assert cell.truth.poses() == {}, f"arm {arm} let go at its drop state, and the object is still in the scene"
     finally:
         cell.close()
