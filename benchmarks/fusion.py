@@ -177,6 +177,8 @@ def contest(repeats: int) -> list[Row]:
     """Fusing and rendering by everybody."""
     pictures, poses = frames(CAMERA), ring(35, 0.4, 0.5)
     volumes = contenders()
+    # Before Open3D loads the OpenMP that both use: whoever comes first says how its threads wait.
+    volumes["numba"].warm_up()
     rows: list[Row] = []
     for kind, shown in (("", pictures), (", cut to the box", [cut_to_box(frame) for frame in pictures])):
         jobs = {name: fuse(volume, shown) for name, volume in volumes.items()}
@@ -310,12 +312,15 @@ def main(arguments: Arguments) -> None:
     rows: list[Row] = []
     for part in tqdm((lambda: contest(arguments.repeats), lambda: growth(arguments.repeats), compilation)):
         rows += part()
-    print(f"{CORES} cores")
+    load = os.getloadavg()[0]
+    print(f"{CORES} cores, load {load:.1f}")
     for row in rows:
         budget = "" if row.budget is None else f"{row.budget:g}"
         print(f"{row.name:<48} {row.backend:<18} {row.value:10.3f} {row.unit:<14} {budget}")
     if arguments.json:
-        arguments.json.write_text(json.dumps({"cores": CORES, "rows": [asdict(r) for r in rows]}, indent=1) + "\n")
+        arguments.json.write_text(
+            json.dumps({"cores": CORES, "load": load, "rows": [asdict(r) for r in rows]}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from grasp_fusion.jit import kernel
+from grasp_fusion.jit import kernel, take
 
 # Colours are kept in 1/256 of a level, so that a long mean does not stall on rounding.
 COLOUR_SCALE = 256.0
@@ -48,7 +48,22 @@ def _in_frustum(size_z, px, py, pz, dx, dy, dz, fx, fy, cx, cy, width, height, d
 
 @kernel()
 def integrate(
-    tsdf, weight, colour, depth, rgb, A, camera, near, far, truncation, alpha, max_weight, is_mean, has_colour, pixels
+    tsdf,
+    weight,
+    colour,
+    depth,
+    rgb,
+    A,
+    camera,
+    near,
+    far,
+    truncation,
+    alpha,
+    max_weight,
+    is_mean,
+    has_colour,
+    pixels,
+    taken,
 ):
     """Fuse a depth image.
 
@@ -67,50 +82,55 @@ def integrate(
         is_mean: mean instead of exponential moving average.
         has_colour: whether ``colour`` and ``rgb`` are used.
         pixels: int32 [threads, Z], scratch; its first dimension is the number of threads.
+        taken: int64 [1], scratch.
     """
     size_x, size_y, size_z = tsdf.shape
     width, height, fx, fy, cx, cy = camera
     dx, dy, dz = A[0, 2], A[1, 2], A[2, 2]
     over_truncation = 1.0 / truncation
     lanes = pixels.shape[0]
+    taken[0] = 0
     for lane in numba.prange(lanes):
         pixel = pixels[lane]
-        for column in range(((size_x - lane + lanes - 1) // lanes) * size_y):
-            row = column // size_y
-            i = lane + row * lanes
-            j = column - row * size_y
-            px = A[0, 0] * i + A[0, 1] * j + A[0, 3]
-            py = A[1, 0] * i + A[1, 1] * j + A[1, 3]
-            pz = A[2, 0] * i + A[2, 1] * j + A[2, 3]
-            first, end = _in_frustum(size_z, px, py, pz, dx, dy, dz, fx, fy, cx, cy, width, height, far + truncation)
-            for k in range(first, end):
-                over_z = 1.0 / (pz + k * dz)
-                u = np.int32(fx * (px + k * dx) * over_z + cx + 0.5)
-                v = np.int32(fy * (py + k * dy) * over_z + cy + 0.5)
-                pixel[k] = min(v, np.int32(height - 1)) * np.int32(width) + min(u, np.int32(width - 1))
-            for k in range(first, end):
-                p = pixel[k]
-                d = np.float64(depth[p])
-                sdf = d - (pz + k * dz)
-                if not (sdf >= -truncation and d >= near and d <= far):
-                    continue
-                new = np.float32(min(1.0, sdf * over_truncation))
-                old = tsdf[i, j, k]
-                share = np.float32(alpha)
-                if is_mean:
-                    count = min(weight[i, j, k] + 1, max_weight)
-                    weight[i, j, k] = count
-                    share = np.float32(1.0 / count)
-                if old != new:
-                    tsdf[i, j, k] = new if old != old else old + share * (new - old)
-                if has_colour and sdf <= truncation:
-                    seen = colour[i, j, k, 3]
+        while True:
+            i = take(taken)
+            if i >= size_x:
+                break
+            for j in range(size_y):
+                px = A[0, 0] * i + A[0, 1] * j + A[0, 3]
+                py = A[1, 0] * i + A[1, 1] * j + A[1, 3]
+                pz = A[2, 0] * i + A[2, 1] * j + A[2, 3]
+                first, end = _in_frustum(
+                    size_z, px, py, pz, dx, dy, dz, fx, fy, cx, cy, width, height, far + truncation
+                )
+                for k in range(first, end):
+                    over_z = 1.0 / (pz + k * dz)
+                    u = np.int32(fx * (px + k * dx) * over_z + cx + 0.5)
+                    v = np.int32(fy * (py + k * dy) * over_z + cy + 0.5)
+                    pixel[k] = min(v, np.int32(height - 1)) * np.int32(width) + min(u, np.int32(width - 1))
+                for k in range(first, end):
+                    p = pixel[k]
+                    d = np.float64(depth[p])
+                    sdf = d - (pz + k * dz)
+                    if not (sdf >= -truncation and d >= near and d <= far):
+                        continue
+                    new = np.float32(min(1.0, sdf * over_truncation))
+                    old = tsdf[i, j, k]
+                    share = np.float32(alpha)
                     if is_mean:
-                        share = np.float32(1.0 / min(seen + 1, max_weight))
-                    elif seen == 0:
-                        share = np.float32(1.0)
-                    for c in range(3):
-                        level = np.float32(colour[i, j, k, c])
-                        step = share * (np.float32(COLOUR_SCALE) * rgb[p, c] - level)
-                        colour[i, j, k, c] = np.uint16(level + step + np.float32(0.5))
-                    colour[i, j, k, 3] = min(seen + 1, max_weight)
+                        count = min(weight[i, j, k] + 1, max_weight)
+                        weight[i, j, k] = count
+                        share = np.float32(1.0 / count)
+                    if old != new:
+                        tsdf[i, j, k] = new if old != old else old + share * (new - old)
+                    if has_colour and sdf <= truncation:
+                        seen = colour[i, j, k, 3]
+                        if is_mean:
+                            share = np.float32(1.0 / min(seen + 1, max_weight))
+                        elif seen == 0:
+                            share = np.float32(1.0)
+                        for c in range(3):
+                            level = np.float32(colour[i, j, k, c])
+                            step = share * (np.float32(COLOUR_SCALE) * rgb[p, c] - level)
+                            colour[i, j, k, c] = np.uint16(level + step + np.float32(0.5))
+                        colour[i, j, k, 3] = min(seen + 1, max_weight)

@@ -23,10 +23,11 @@ class NumbaBackend:
         self._tsdf = np.full(shape, np.nan, dtype=np.float32)
         self._weight = np.zeros(shape if config.mode == "mean" else (1, 1, 1), dtype=np.uint16)
         self._colour = np.zeros((*(shape if config.colour else (2, 2, 2)), 4), dtype=np.uint16)
-        self._blocks = np.zeros([(n - 1 >> raycast_kernels.BLOCK_BITS) + 1 for n in shape], dtype=np.uint8)
+        self._blocks = np.zeros([(n - 1 >> raycast_kernels.BLOCK_BITS) + 1 for n in shape], dtype=np.uint16)
         self._blocks_are_current = False
         self._threads = min(config.threads or CORES, CORES)
         self._pixels = np.zeros((self._threads, shape[2]), dtype=np.int32)
+        self._taken = np.zeros(1, dtype=np.int64)
         self._no_rgb = np.zeros((1, 3), dtype=np.uint8)
 
     def integrate(
@@ -41,7 +42,7 @@ class NumbaBackend:
                 self._tsdf, self._weight, self._colour,
                 depth_m.reshape(-1), self._no_rgb if rgb is None else rgb.reshape(-1, 3), A, pinhole,
                 c.min_depth_m, c.max_depth_m, c.truncation, c.alpha, c.max_weight, c.mode == "mean", rgb is not None,
-                self._pixels,
+                self._pixels, self._taken,
             )  # fmt: skip
         self._blocks_are_current = False
 
@@ -64,7 +65,7 @@ class NumbaBackend:
             raycast_kernels.render(
                 self._tsdf, self._colour, self._blocks, origins, bases, R, pinhole, near, far,
                 self._config.truncation / self._config.voxel_m, has_colour, want_normals,
-                rgb, depth, normals, status, self._threads,
+                rgb, depth, normals, status, self._threads, self._taken,
             )  # fmt: skip
         return RawViews(rgb if has_colour else None, depth, normals if want_normals else None, status)
 

@@ -3,7 +3,8 @@
 
 Positions are in voxel units (voxel centres at whole numbers); along a ray they are measured by the depth ``s`` in
 metres, so that what is found is the depth itself. Blocks of voxels without a surface are crossed in one step, and so is
-the largest cube of blocks of one kind around one.
+the largest cube of such blocks around one: of blocks all free while a ray has met nothing but seen space, and of any
+blocks without a surface once it has met unobserved space, because then only a surface can change what is told of it.
 """
 
 from __future__ import annotations
@@ -11,19 +12,21 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from grasp_fusion.jit import kernel
+from grasp_fusion.jit import kernel, take
 
-# Edge of a block in voxels, as a power of two. Small, because a ray samples every mixed block voxel by voxel.
+# Edge of a block in voxels, as a power of two. Small, because a ray samples a block with a surface voxel by voxel.
 BLOCK_BITS = 2
-# What a block holds.
-FREE, MIXED, UNOBSERVED = 0, 1, 2
+# What a block holds: free space, perhaps a surface, nothing that was seen, or free space that was seen in parts.
+FREE, SURFACE, UNOBSERVED, PARTLY = 0, 1, 2, 3
 # What a ray met; grasp_fusion.render.ViewStatus names them.
 HIT, FREE_SPACE, UNKNOWN, OUTSIDE = 0, 1, 2, 3
-# A block's byte holds its kind in so many low bits, and in the others how far its cube reaches, in blocks.
-KIND_BITS, KIND_MASK, MAX_REACH = 2, 3, 63
+# A block's number holds its kind in the low bits, then how far the cube of its own kind reaches around it, in blocks,
+# then how far the cube without a surface does.
+KIND_BITS, KIND_MASK, CLEAR_BITS, MAX_REACH = 2, 3, 8, 63
 # A block whose smallest distance is above this share of the truncation holds no surface.
 FREE_ABOVE = 0.95
-# A step is this share of the distance: a projective distance overestimates on slanted surfaces.
+# A step is this share of the distance: a projective distance overestimates on slanted surfaces. It also makes up for
+# the nearest voxel, up to 0.87 voxels away, standing for the point itself where that is far from surfaces.
 STEP_SHARE = 0.75
 # Shortest step, and the step through what was never seen, in voxels.
 SHORTEST_STEP = 0.5
@@ -32,13 +35,13 @@ UNKNOWN_STEP = 1.0
 PAST_BORDER = 1e-3
 # Stands for one over zero, without an infinity that would make NaN of a zero distance.
 NEVER = 1e30
-# Halvings of the last step by regula falsi.
-REFINEMENTS = 4
+# Halvings of the last step by regula falsi, and the share of the truncation that is near enough to zero to stop.
+REFINEMENTS, NEAR_ZERO = 4, 2e-4
 
 
 @kernel()
 def fill_blocks(tsdf, blocks):
-    """Write what every block of cells holds (FREE, MIXED or UNOBSERVED) into ``blocks`` uint8."""
+    """Write what every block of cells holds (FREE, SURFACE, UNOBSERVED or PARTLY) into ``blocks`` uint16."""
     size_x, size_y, size_z = tsdf.shape
     edge = 1 << BLOCK_BITS
     for bx in numba.prange(blocks.shape[0]):
@@ -57,28 +60,29 @@ def fill_blocks(tsdf, blocks):
                                 smallest = value
                 if unseen == total:
                     blocks[bx, by, bz] = UNOBSERVED
-                elif unseen == 0 and smallest > FREE_ABOVE:
-                    blocks[bx, by, bz] = FREE
+                elif not smallest > FREE_ABOVE:
+                    blocks[bx, by, bz] = SURFACE
                 else:
-                    blocks[bx, by, bz] = MIXED
+                    blocks[bx, by, bz] = FREE if unseen == 0 else PARTLY
 
 
 @numba.njit
-def _reach_from(blocks, i, j, k, di, dj, dk, kind, least):
-    """The reach of block (i, j, k) as far as its neighbour at an offset limits it."""
+def _reach_from(blocks, i, j, k, di, dj, dk, kind, own, clear):
+    """The two reaches of block (i, j, k) as far as its neighbour at an offset limits them."""
     x, y, z = i + di, j + dj, k + dk
     if x < 0 or y < 0 or z < 0 or x >= blocks.shape[0] or y >= blocks.shape[1] or z >= blocks.shape[2]:
-        return least
+        return own, clear
     other = np.int64(blocks[x, y, z])
-    return min(least, (other >> KIND_BITS) + 1) if other & KIND_MASK == kind else 1
+    own = min(own, ((other >> KIND_BITS) & MAX_REACH) + 1) if other & KIND_MASK == kind else 1
+    return own, min(clear, (other >> CLEAR_BITS) + 1)
 
 
 @kernel(parallel=False)
 def add_reach(blocks):
-    """Add to every block how far around it all is of its own kind: ``blocks`` becomes kind + (reach << KIND_BITS).
+    """Add to every block's kind how far around it all is of its own kind, and how far around it is no surface.
 
-    A reach of r says that the blocks up to r - 1 away along any axis hold the same, or lie outside of the volume; mixed
-    blocks get none. A chamfer transform of the Chebyshev distance, exact in two sweeps.
+    A reach of r says that the blocks up to r - 1 away along any axis are so, or lie outside of the volume; blocks with
+    a surface get none. A chamfer transform of the Chebyshev distance, exact in two sweeps.
     """
     size_x, size_y, size_z = blocks.shape
     for sweep in range(2):
@@ -89,18 +93,21 @@ def add_reach(blocks):
                 j = b if sweep == 0 else size_y - 1 - b
                 for c in range(size_z):
                     k = c if sweep == 0 else size_z - 1 - c
-                    kind = np.int64(blocks[i, j, k]) & KIND_MASK
-                    if kind == MIXED:
+                    block = np.int64(blocks[i, j, k])
+                    kind = block & KIND_MASK
+                    if kind == SURFACE:
                         continue
-                    least = MAX_REACH if sweep == 0 else np.int64(blocks[i, j, k]) >> KIND_BITS
+                    own = MAX_REACH if sweep == 0 else (block >> KIND_BITS) & MAX_REACH
+                    clear = MAX_REACH if sweep == 0 else block >> CLEAR_BITS
                     # The thirteen neighbours that this sweep has been at.
                     for db in range(-1, 2):
                         for dc in range(-1, 2):
-                            least = _reach_from(blocks, i, j, k, to, db, dc, kind, least)
+                            own, clear = _reach_from(blocks, i, j, k, to, db, dc, kind, own, clear)
                     for dc in range(-1, 2):
-                        least = _reach_from(blocks, i, j, k, 0, to, dc, kind, least)
-                    least = _reach_from(blocks, i, j, k, 0, 0, to, kind, least)
-                    blocks[i, j, k] = kind + (min(least, MAX_REACH) << KIND_BITS)
+                        own, clear = _reach_from(blocks, i, j, k, 0, to, dc, kind, own, clear)
+                    own, clear = _reach_from(blocks, i, j, k, 0, 0, to, kind, own, clear)
+                    reaches = min(own, MAX_REACH) << KIND_BITS | min(clear, MAX_REACH) << CLEAR_BITS
+                    blocks[i, j, k] = kind | reaches
 
 
 @numba.njit
@@ -133,6 +140,15 @@ def distance_at(tsdf, x, y, z):
                     total += weight * corner
                     weights += weight
     return total / weights
+
+
+@numba.njit
+def _nearest(tsdf, x, y, z):
+    """The distance that the nearest voxel holds."""
+    i = min(max(int(x + 0.5), 0), tsdf.shape[0] - 1)
+    j = min(max(int(y + 0.5), 0), tsdf.shape[1] - 1)
+    k = min(max(int(z + 0.5), 0), tsdf.shape[2] - 1)
+    return tsdf[i, j, k]
 
 
 @numba.njit
@@ -174,20 +190,18 @@ def cast(tsdf, blocks, ox, oy, oz, dx, dy, dz, near, far, truncation_voxels):
         bz = min(max(int(z), 0) >> BLOCK_BITS, blocks.shape[2] - 1)
         block = np.int64(blocks[bx, by, bz])
         kind = block & KIND_MASK
-        if kind != MIXED:
-            r = block >> KIND_BITS
+        unknown |= kind == UNOBSERVED
+        if kind == FREE or (unknown and kind != SURFACE):
+            r = block >> CLEAR_BITS if unknown else (block >> KIND_BITS) & MAX_REACH
             border = min(_to_border(x, over_dx, bx, r), _to_border(y, over_dy, by, r), _to_border(z, over_dz, bz, r))
-            unknown |= kind == UNOBSERVED
-            before = np.nan if kind == UNOBSERVED else 1.0
             before_s = s = s + max(border, 0.0) + PAST_BORDER * per_voxel
+            # Where the cube was not all free, its last voxel says whether a surface now is met from seen space.
+            before = _nearest(tsdf, ox + s * dx, oy + s * dy, oz + s * dz) if unknown else 1.0
             continue
-        # The nearest voxel alone says whether the point is observed; that spares most of the others.
-        nearest = tsdf[
-            min(int(x + 0.5), tsdf.shape[0] - 1),
-            min(int(y + 0.5), tsdf.shape[1] - 1),
-            min(int(z + 0.5), tsdf.shape[2] - 1),
-        ]
-        value = distance_at(tsdf, x, y, z) if nearest == nearest else np.nan
+        # The nearest voxel alone says whether the point is observed, or far from surfaces; that spares most others.
+        value = _nearest(tsdf, x, y, z)
+        if value <= FREE_ABOVE:
+            value = distance_at(tsdf, x, y, z)
         if value != value:
             unknown = True
             before = np.nan
@@ -201,6 +215,8 @@ def cast(tsdf, blocks, ox, oy, oz, dx, dy, dz, near, far, truncation_voxels):
             for _ in range(REFINEMENTS):
                 middle = before_s + (s - before_s) * before / (before - value)
                 found = distance_at(tsdf, ox + middle * dx, oy + middle * dy, oz + middle * dz)
+                if abs(found) < NEAR_ZERO:
+                    return HIT, middle
                 if found > 0.0:
                     before, before_s = found, middle
                 elif found <= 0.0:
@@ -252,14 +268,14 @@ def colour_at(colour, x, y, z, out):
 @kernel()
 def render(
     tsdf, colour, blocks, origins, bases, R, camera, near, far, truncation_voxels, has_colour, has_normals,
-    rgb, depth, normals, status, lanes,
+    rgb, depth, normals, status, lanes, taken,
 ):  # fmt: skip
     """Cast the rays of N views.
 
     Args:
         tsdf: float32 [X, Y, Z] with NaN where unobserved.
         colour: uint16 [X, Y, Z, 4]; ignored unless ``has_colour``.
-        blocks: uint8, from ``fill_blocks`` and ``add_reach``.
+        blocks: uint16, from ``fill_blocks`` and ``add_reach``.
         origins: float64 [N, 3], camera centres in voxel units.
         bases: float64 [N, 3, 3], maps directions of the cameras' frames into voxel units.
         R: float64 [N, 3, 3], rotates directions of the voxels' axes into the frame that normals are wanted in.
@@ -272,11 +288,16 @@ def render(
         normals: float32 [N, H, W, 3], written; NaN without a surface.
         status: uint8 [N, H, W], written.
         lanes: number of threads.
+        taken: int64 [1], scratch.
     """
     views, height, width = depth.shape
     fx, fy, cx, cy = camera
-    for lane in numba.prange(lanes):
-        for row in range(lane, views * height, lanes):
+    taken[0] = 0
+    for _ in numba.prange(lanes):
+        while True:
+            row = take(taken)
+            if row >= views * height:
+                break
             n = row // height
             v = row - n * height
             B = bases[n]

@@ -142,12 +142,15 @@ class TorchBackend:
             kind = blocks[block[:, 0], block[:, 1], block[:, 2]]
             edge = ((block + (d > 0.0)) << rays.BLOCK_BITS).double()
             border = torch.where(d != 0.0, (edge - point) / d, torch.inf).amin(dim=1)
-            value = self._distance_at(point)
             live = s < leave
-            mixed = kind == rays.MIXED
-            unseen = torch.where(mixed, value.isnan(), kind == rays.UNOBSERVED)
-            status[ray[live & unseen]] = rays.UNKNOWN
-            crossed = live & mixed & (value <= 0.0)
+            unknown = (status[ray] == rays.UNKNOWN) | (kind == rays.UNOBSERVED)
+            sampled = (kind == rays.SURFACE) | ((kind == rays.PARTLY) & ~unknown)
+            value = self._nearest(point)
+            value = torch.where(value <= rays.FREE_ABOVE, self._distance_at(point), value)
+            unseen = sampled & value.isnan()
+            unknown |= unseen
+            status[ray[live & unknown]] = rays.UNKNOWN
+            crossed = live & sampled & (value <= 0.0)
             back = crossed & before.isnan()
             status[ray[back]] = rays.UNKNOWN
             hit = (crossed & ~back).nonzero().squeeze(1)
@@ -156,9 +159,10 @@ class TorchBackend:
                 depth[ray[hit]] = self._refine(o[hit], d[hit], before_s[hit], before[hit], s[hit], value[hit])
             free_step = (rays.STEP_SHARE * value * self._truncation_voxels).clamp(min=rays.SHORTEST_STEP) * per_voxel
             within = torch.where(unseen, rays.UNKNOWN_STEP * per_voxel, free_step)
-            ahead = s + torch.where(mixed, within, border.clamp(min=0.0) + rays.PAST_BORDER * per_voxel)
-            before_s = torch.where(mixed, s, ahead)
-            before = torch.where(unseen, torch.nan, torch.where(mixed, value, 1.0))
+            ahead = s + torch.where(sampled, within, border.clamp(min=0.0) + rays.PAST_BORDER * per_voxel)
+            before_s = torch.where(sampled, s, ahead)
+            last = torch.where(unknown, self._nearest(o + ahead[:, None] * d), 1.0)
+            before = torch.where(sampled, value, last)
             s = torch.where(crossed | ~live, torch.inf, ahead)
             step += 1
             if step % STEPS_BETWEEN_SWEEPS == 0:
@@ -171,9 +175,9 @@ class TorchBackend:
         for _ in range(rays.REFINEMENTS):
             middle = low + (high - low) * above / (above - below)
             found = self._distance_at(o + middle[:, None] * d)
-            front, behind = found > 0.0, found <= 0.0
-            low, above = torch.where(front, middle, low), torch.where(front, found, above)
-            high, below = torch.where(behind, middle, high), torch.where(behind, found, below)
+            front, behind, there = found > 0.0, found <= 0.0, found.abs() < rays.NEAR_ZERO
+            low, above = torch.where(front | there, middle, low), torch.where(front, found, above)
+            high, below = torch.where(behind | there, middle, high), torch.where(behind, found, below)
         return low + (high - low) * above / (above - below)
 
     @property
@@ -181,7 +185,7 @@ class TorchBackend:
         return self._config.truncation / self._config.voxel_m
 
     def _block_kinds(self) -> Tensor:
-        """What every block holds, uint8; a block is 8 cells a side and so sees 9 voxels a side."""
+        """What every block holds, uint8; a block sees one voxel more a side than it has cells."""
         if self._blocks is None:
             edge = 1 << rays.BLOCK_BITS
             volume = self._tsdf.reshape(1, 1, *self._shape)
@@ -193,11 +197,12 @@ class TorchBackend:
                 padded = torch.nn.functional.pad(values, padding, value=fill)
                 return max_pool3d(padded, edge + 1, stride=edge)[0, 0]
 
-            lowest = -largest(torch.where(unseen, -1.0, -volume), -1.0)
+            lowest = -largest(torch.where(unseen, -1.0, -volume), -1.0)  # of what was seen
             any_unseen = largest(unseen.float(), 0.0) > 0.0
             any_seen = largest((~unseen).float(), 0.0) > 0.0
-            kinds = torch.full(blocks, rays.MIXED, dtype=torch.uint8, device=self._device)
-            kinds[~any_unseen & (lowest > rays.FREE_ABOVE)] = rays.FREE
+            kinds = torch.full(blocks, rays.SURFACE, dtype=torch.uint8, device=self._device)
+            free = lowest > rays.FREE_ABOVE
+            kinds[free & ~any_unseen], kinds[free & any_unseen] = rays.FREE, rays.PARTLY
             kinds[~any_seen] = rays.UNOBSERVED
             self._blocks = kinds
         return self._blocks
@@ -212,6 +217,12 @@ class TorchBackend:
         flat = (corner[..., 0] * self._shape[1] + corner[..., 1]) * self._shape[2] + corner[..., 2]
         weights = (1.0 - offsets - share[:, None]).abs().prod(dim=2)
         return flat, weights, share
+
+    def _nearest(self, points: Tensor) -> Tensor:
+        """The distances [P] that the nearest voxels hold."""
+        last = torch.tensor(self._shape, device=self._device) - 1
+        voxel = torch.minimum((points + 0.5).long().clamp(min=0), last)
+        return self._tsdf[(voxel[:, 0] * self._shape[1] + voxel[:, 1]) * self._shape[2] + voxel[:, 2]].double()
 
     def _distance_at(self, points: Tensor) -> Tensor:
         flat, weights, share = self._corners(points)

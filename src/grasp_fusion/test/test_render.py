@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from grasp_core.camera import Intrinsics
 from grasp_core.geometry import NotRigidError, look_at
 from grasp_fusion.analytic_scene import Box, Plane, photograph
-from grasp_fusion.raycast_kernels import FREE, KIND_BITS, KIND_MASK, MAX_REACH, MIXED, UNOBSERVED, add_reach
+from grasp_fusion.raycast_kernels import (
+    CLEAR_BITS,
+    FREE,
+    KIND_BITS,
+    KIND_MASK,
+    MAX_REACH,
+    PARTLY,
+    SURFACE,
+    UNOBSERVED,
+    add_reach,
+)
 from grasp_fusion.render import ViewStatus, render_views
 
 
@@ -142,16 +152,21 @@ def test_threads_may_fuse_and_render_at_once(fused, camera, scene, ring):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.02, 0.6))
-def test_the_reach_of_a_block_is_the_distance_to_the_nearest_of_another_kind(seed, share):
+def test_the_reaches_of_a_block_are_distances_to_another_kind_and_to_a_surface(seed, share):
     generator = np.random.default_rng(seed)
-    kinds = np.full((7, 6, 9), FREE, np.uint8)
+    kinds = np.full((7, 6, 9), FREE, np.uint16)
     other = generator.random(kinds.shape) < share
-    kinds[other] = generator.choice([MIXED, UNOBSERVED], other.sum()).astype(np.uint8)
+    kinds[other] = generator.choice([SURFACE, UNOBSERVED, PARTLY], other.sum()).astype(np.uint16)
     blocks = kinds.copy()
     add_reach(blocks)
     np.testing.assert_array_equal(blocks & KIND_MASK, kinds)
     at = np.argwhere(np.ones_like(kinds, bool))
     apart = np.abs(at[:, None] - at[None]).max(axis=2)
-    differs = kinds.reshape(-1, 1) != kinds.reshape(1, -1)
-    nearest = np.where(differs, apart, MAX_REACH).min(axis=1).reshape(kinds.shape)
-    np.testing.assert_array_equal((blocks >> KIND_BITS)[kinds != MIXED], nearest[kinds != MIXED])
+    rows, columns = kinds.reshape(-1, 1), kinds.reshape(1, -1)
+    clear = kinds != SURFACE
+    for found, ends in (
+        (blocks >> KIND_BITS & MAX_REACH, rows != columns),
+        (blocks >> CLEAR_BITS, np.broadcast_to(columns == SURFACE, apart.shape)),
+    ):
+        nearest = np.where(ends, apart, MAX_REACH).min(axis=1).reshape(kinds.shape)
+        np.testing.assert_array_equal(found[clear], nearest[clear])
