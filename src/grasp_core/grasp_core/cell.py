@@ -33,6 +33,13 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
 
 
+# What ``Outcome.info`` tells of every action, as it was before the cell tidied up: ``stop_reason`` (the reason, str),
+# ``finger_width_m`` and ``finger_force_n`` (float, NaN where the gripper was silent), ``gripper_says`` (whether it
+# reports to hold something; none where it cannot tell), ``gripper_height`` (m, the tool above the support),
+# ``gripper_closed`` (whether the opening is less than half of the largest).
+FELT = ("stop_reason", "finger_width_m", "finger_force_n", "gripper_says", "gripper_height", "gripper_closed")
+
+
 @dataclass(frozen=True)
 class Intervention:
     """One thing that the guard clipped or refused: which limit, what was asked and allowed in ``unit``, in words."""
@@ -55,7 +62,8 @@ class Outcome:
         reason: one word why, ``message`` in a sentence.
         interventions: what the guard clipped or refused.
         observation: after the action.
-        info: more for those who know the cell (simulation: ``grasped_id``, ``n_contacts``, ...).
+        info: what the gripper felt, under ``FELT``, and more for those who know the cell (simulation: ``grasped_id``,
+            ``n_contacts``, ...).
     """
 
     requested: Action

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from grasp_core.actions import Grasp, GripperMotion, Push, Step, Stop
-from grasp_core.cell import Cell, Outcome, Reason, SceneError
+from grasp_core.cell import FELT, Cell, Outcome, Reason, SceneError
 from grasp_core.cell_config import CellConfig
 from grasp_core.geometry import check_rigid, difference, top_down, transform
 from grasp_core.observation import Observation
@@ -61,9 +61,16 @@ def check_step(cell: Cell, scene: str, config: CellConfig, tolerance_m: float = 
     assert off_m < tolerance_m, f"the tool is {1000 * off_m:.1f} mm off"
     assert off_rad < 0.02, f"the tool is {off_rad:.3f} rad off"
     assert outcome.observation.step == 1, f"the step is {outcome.observation.step} after one action"
-    closed = cell.execute(Step(np.eye(4), GripperMotion.CLOSE)).observation.arm().gripper.width_m
-    opened = cell.execute(Step(np.eye(4), GripperMotion.OPEN)).observation.arm().gripper.width_m
-    assert closed < opened, f"closing left {closed:.3f} m, opening {opened:.3f} m"
+    closed = cell.execute(Step(np.eye(4), GripperMotion.CLOSE))
+    opened = cell.execute(Step(np.eye(4), GripperMotion.OPEN))
+    widths_m = [outcome.observation.arm().gripper.width_m for outcome in (closed, opened)]
+    assert widths_m[0] < widths_m[1], f"closing left {widths_m[0]:.3f} m, opening {widths_m[1]:.3f} m"
+    for outcome, width_m in zip((closed, opened), widths_m, strict=True):
+        _check_outcome(outcome)
+        felt = outcome.info["finger_width_m"]
+        assert abs(felt - width_m) < 0.002, f"fingers {felt:.3f} m apart were felt, {width_m:.3f} m are observed"
+    told = [outcome.info["gripper_closed"] for outcome in (closed, opened)]
+    assert told == [True, False], f"gripper_closed tells {told} of a closed and of an open gripper"
 
 
 def check_clipping(cell: Cell, scene: str, config: CellConfig) -> None:
@@ -125,3 +132,8 @@ def _check_outcome(outcome: Outcome) -> None:
     assert isinstance(outcome.reason, Reason), f"the reason is {outcome.reason!r}"
     if outcome.success is False:
         assert outcome.message, f"{outcome.reason} came without a sentence"
+    missing = set(FELT) - set(outcome.info)
+    assert not missing, f"the outcome does not tell {', '.join(sorted(missing))}"
+    assert outcome.info["stop_reason"] == str(outcome.reason), f"stop_reason is {outcome.info['stop_reason']}"
+    for name in ("finger_width_m", "finger_force_n"):
+        assert isinstance(outcome.info[name], float), f"{name} is {outcome.info[name]!r}"

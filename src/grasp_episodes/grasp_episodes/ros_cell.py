@@ -20,7 +20,7 @@ from sensor_msgs.msg import JointState as JointStateMsg
 from tf2_ros import Buffer, TransformListener
 
 from grasp_core.actions import Action, Grasp, Push, Step
-from grasp_core.cell import Outcome, Reason, SceneError
+from grasp_core.cell import FELT, Outcome, Reason, SceneError
 from grasp_core.cell_config import CellConfig
 from grasp_core.guard import Guard
 from grasp_core.guarded_ports import GuardedArm, GuardedGripper
@@ -177,13 +177,16 @@ class RosCell:
         try:
             decided_on = self._blind_observation(action) if observation is None else observation
         except StateError as error:
-            return self._outcome(action, SkillResult(None, False, Reason.STALE_STATE, str(error)), ())
+            return self._outcome(
+                action, SkillResult(None, False, Reason.STALE_STATE, str(error)), (), self._felt(action)
+            )
         result, interventions = execute_action(self.ports, self.guard, action, decided_on)
+        info = self._felt(action)
         if isinstance(action, Grasp | Push) and result.commanded is not None and result.reason is not Reason.CANCELLED:
             result = self._tidy_up(action, result)
         self._step += 1
         self._since_ns = self._now_ns()
-        return self._outcome(action, result, interventions)
+        return self._outcome(action, result, interventions, info)
 
     def cancel(self) -> None:
         """End the running action; safe to call from another thread."""
@@ -262,7 +265,22 @@ class RosCell:
         left = None if limit is None else max(0, limit - self._step)
         return Observation(frames, joints, arms, state.stamp_ns, self._step, left)
 
-    def _outcome(self, action: Action, result: SkillResult, interventions: tuple) -> Outcome:
+    def _felt(self, action: Action) -> dict[str, Any]:
+        """What the hand felt, without the reason; see ``grasp_core.cell.FELT``."""
+        asked = getattr(action, "arm", None)
+        name, settings = self.config.arm(asked if asked in self.config.arms else None)
+        gripper = self.grippers[settings.gripper]
+        try:
+            state = gripper.state()
+            height_m = self.kinematics.fk(self._all_joints().as_dict(), name)[2, 3] - self.config.support_z_m
+        except StateError:
+            felt: tuple[Any, ...] = (float("nan"), float("nan"), None, float("nan"), False)
+        else:
+            closed = state.width_m < 0.5 * gripper.limits.max_width_m
+            felt = (float(state.width_m), float(state.effort_n), state.holding, float(height_m), bool(closed))
+        return dict(zip(FELT[1:], felt, strict=True))
+
+    def _outcome(self, action: Action, result: SkillResult, interventions: tuple, felt: dict[str, Any]) -> Outcome:
         try:
             observation = self.observe()
         except StateError as error:
@@ -280,6 +298,7 @@ class RosCell:
             observation,
             result.message,
             interventions,
+            {"stop_reason": str(result.reason), **felt},
         )
 
     def _arm_ports(self) -> dict[str, ArmPorts]:
