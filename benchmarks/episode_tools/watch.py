@@ -164,7 +164,7 @@ def run(cell: str, values: Mapping[str, object], minutes: float = 0.0, record_di
         fixed = {"stay": "false", "headless_mode": "true", "viewer": "false", "log_level": "warn"}
         given = {**fixed, **values, "record_dir": record_dir or folder}
         command = ["ros2", "launch", "grasp_bringup", f"sim_{cell}.launch.py"]
-        words = [*command, *(f"{name}:={value}" for name, value in given.items())]
+        words = [*command, *(f"{name}:={value}" for name, value in given.items() if value != "")]
         begin = time.monotonic()
         process = subprocess.Popen(words, env=environment, start_new_session=True)
         config = CellConfig.from_yaml(find("config", f"cells/{cell}.yaml"))
