@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from grasp_core.actions import Grasp
 from grasp_core.cell import Cell, Outcome
 from grasp_core.observation import Observation
-from grasp_policies.push_grasp.settings import MapSettings
-from grasp_policies.push_grasp.state import State, changed, look
+from grasp_policies.heightmaps.settings import MapSettings
+from grasp_policies.heightmaps.state import State, changed, look
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from grasp_core.camera import CameraFrame, Intrinsics
 from grasp_core.cell import Outcome, Reason
 from grasp_core.observation import Observation
+from grasp_policies.heightmaps.state import State
 from grasp_policies.patch_grasp.behaviour import columns_of
 from grasp_policies.patch_grasp.settings import NetworkSettings, PatchGraspConfig
 from grasp_policies.patch_grasp.table import Choice, windows
-from grasp_policies.push_grasp.state import State
 
 HALF_PX = (16.0, 5.0)
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from grasp_policies.heightmaps.settings import MapSettings
+from grasp_policies.heightmaps.state import State
 from grasp_policies.push_grasp.primitives import angle_of
-from grasp_policies.push_grasp.settings import GRASP, PUSH, MapSettings, PushGraspConfig
-from grasp_policies.push_grasp.state import State
+from grasp_policies.push_grasp.settings import GRASP, PUSH, PushGraspConfig
 
 SIZE = 112
 BAR_HALF_PX = (24, 6)

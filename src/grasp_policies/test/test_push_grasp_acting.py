@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from grasp_core.actions import Grasp, Push
 from grasp_core.config import ConfigError
+from grasp_policies.heightmaps.state import UNSEEN, State, changed
 from grasp_policies.push_grasp import checkpoint
 from grasp_policies.push_grasp.choosing import Passed, at_random, choose, without
 from grasp_policies.push_grasp.policy import FACTORY
 from grasp_policies.push_grasp.primitives import Choice, push_mask, to_action
 from grasp_policies.push_grasp.settings import GRASP, PUSH, ActingSettings, PushGraspConfig
-from grasp_policies.push_grasp.state import UNSEEN, State, changed
 from grasp_policies.push_grasp.values import Evaluator, Values
 
 from .push_grasp_toy import bar, toy_config

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grasp_policies.heightmaps.cutouts import full_size, turned
 from grasp_policies.push_grasp.dataset import build
 from grasp_policies.push_grasp.network import PATCH_PX, QNetwork
-from grasp_policies.push_grasp.sampling import full_size, turned
 from grasp_policies.push_grasp.settings import GRASP, PUSH, NetworkSettings
 from grasp_policies.push_grasp.values import Evaluator
 

@@ -11,11 +11,11 @@ from grasp_core.camera import CameraFrame, Intrinsics
 from grasp_core.geometry import look_at, top_down
 from grasp_core.observation import Observation
 from grasp_core.recording import RecordedEpisode, RecordedStep
+from grasp_policies.heightmaps.state import look
 from grasp_policies.push_grasp.behaviour import CLOSING, fields_of
 from grasp_policies.push_grasp.primitives import Choice, to_action
 from grasp_policies.push_grasp.recorded import choice_of, tries_of
 from grasp_policies.push_grasp.settings import GRASP, PUSH, PushGraspConfig
-from grasp_policies.push_grasp.state import look
 
 CONFIG = PushGraspConfig()
 

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from grasp_policies.heightmaps.state import STEP_M, UNSEEN
 from grasp_policies.patch_grasp.dataset import Patches
 from grasp_policies.patch_grasp.settings import BINS
 from grasp_policies.patch_grasp.table import bin_of
-from grasp_policies.push_grasp.state import STEP_M, UNSEEN
 
 # Eigenvalue limits (m, half widths) and angular tolerances (rad) that the optimistic heuristic chooses among.
 LIMITS_M = tuple(np.arange(0.008, 0.0361, 0.004))

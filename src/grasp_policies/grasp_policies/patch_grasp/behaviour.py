@@ -14,11 +14,11 @@ from pydantic import Field
 
 from grasp_core.cell import Cell, Outcome
 from grasp_core.config import Config
+from grasp_policies.heightmaps.state import State, look
 from grasp_policies.patch_grasp import checkpoint
 from grasp_policies.patch_grasp.scoring import Scorer, importance
 from grasp_policies.patch_grasp.settings import PatchGraspConfig, Share
 from grasp_policies.patch_grasp.table import Choice, at_random, region, to_action, windows
-from grasp_policies.push_grasp.state import State, look
 
 # Fewer object pixels than this are noise: the table is empty.
 LEAST_PIXELS = 20

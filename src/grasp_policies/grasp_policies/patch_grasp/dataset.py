@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from grasp_policies.heightmaps.cutouts import HEIGHT_SCALE_M, batch_channels, turned
 from grasp_policies.patch_grasp.settings import PatchGraspConfig
 from grasp_policies.patch_grasp.table import bin_of
-from grasp_policies.push_grasp.sampling import HEIGHT_SCALE_M, batch_channels, turned
 
 
 class Episodes(Protocol):

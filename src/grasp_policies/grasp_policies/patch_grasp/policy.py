@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from grasp_core.actions import Stop
 from grasp_core.observation import Observation
 from grasp_core.policy import CameraNeed, Candidate, Decision, Goal, PolicySpec
+from grasp_policies.heightmaps.state import State, look
 from grasp_policies.patch_grasp import checkpoint
 from grasp_policies.patch_grasp.behaviour import LEAST_PIXELS
 from grasp_policies.patch_grasp.network import PatchNetwork
 from grasp_policies.patch_grasp.scoring import Scorer, Weighed, ranked, reranked
 from grasp_policies.patch_grasp.settings import BINS, ActingSettings, PatchGraspConfig
 from grasp_policies.patch_grasp.table import Choice, region, to_action
-from grasp_policies.push_grasp.state import State, look
 
 SPEC = PolicySpec(
     name="patch_grasp",

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from grasp_policies.heightmaps.cutouts import batch_channels
+from grasp_policies.heightmaps.state import State
 from grasp_policies.patch_grasp.network import PatchNetwork
 from grasp_policies.patch_grasp.settings import BINS, ActingSettings, PatchGraspConfig
 from grasp_policies.patch_grasp.table import Choice, angle_of, windows
-from grasp_policies.push_grasp.sampling import batch_channels
-from grasp_policies.push_grasp.state import State
 
 BATCH = 256
 

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from grasp_core.config import Config
-from grasp_policies.push_grasp.settings import MapSettings
+from grasp_policies.heightmaps.settings import MapSettings
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]

@@ -12,8 +12,8 @@ from scipy import ndimage
 
 from grasp_core.actions import Grasp
 from grasp_core.geometry import top_down
+from grasp_policies.heightmaps.state import UNSEEN, State
 from grasp_policies.patch_grasp.settings import BINS, GraspSettings, PatchGraspConfig
-from grasp_policies.push_grasp.state import UNSEEN, State
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from pydantic import Field
 
 from grasp_core.cell import Cell
 from grasp_core.config import Config
+from grasp_policies.heightmaps.state import State, changed, look
 from grasp_policies.push_grasp import checkpoint
 from grasp_policies.push_grasp.choosing import at_random, choose
 from grasp_policies.push_grasp.primitives import Choice, to_action
 from grasp_policies.push_grasp.settings import GRASP, PRIMITIVES, ActingSettings, PushGraspConfig, Share
-from grasp_policies.push_grasp.state import State, changed, look
 from grasp_policies.push_grasp.values import Evaluator
 
 # Row of an episode that shows only how the last action left the table.

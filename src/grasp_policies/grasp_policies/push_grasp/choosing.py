@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from grasp_policies.heightmaps.state import State
 from grasp_policies.push_grasp.primitives import Choice, angle_of, grasp_mask, push_mask
 from grasp_policies.push_grasp.settings import GRASP, PUSH, ActingSettings, PushGraspConfig
-from grasp_policies.push_grasp.state import State
 from grasp_policies.push_grasp.values import Values
 
 # Pixels around a futile action that are passed over.

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from grasp_policies.heightmaps.cutouts import HEIGHT_SCALE_M, batch_channels, turned
+from grasp_policies.heightmaps.state import UNSEEN, State
 from grasp_policies.push_grasp.network import OUTPUT_STRIDE, PATCH_PX
 from grasp_policies.push_grasp.primitives import angle_of
-from grasp_policies.push_grasp.sampling import HEIGHT_SCALE_M, batch_channels, turned
 from grasp_policies.push_grasp.settings import PushGraspConfig
-from grasp_policies.push_grasp.state import UNSEEN, State
 from grasp_policies.push_grasp.values import look_ahead_px
 
 # A window holds a patch at any angle, moved by a lattice step.

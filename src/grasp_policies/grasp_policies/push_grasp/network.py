@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from grasp_policies.push_grasp.sampling import CHANNELS
+from grasp_policies.heightmaps.cutouts import CHANNELS
 from grasp_policies.push_grasp.settings import NetworkSettings
 
 # Values come on a lattice of every second pixel.

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from grasp_policies.heightmaps.state import State
 from grasp_policies.push_grasp.dataset import build
 from grasp_policies.push_grasp.network import QNetwork
 from grasp_policies.push_grasp.primitives import Choice
 from grasp_policies.push_grasp.settings import GRASP, PushGraspConfig
-from grasp_policies.push_grasp.state import State
 
 
 class OnlineLearner:

@@ -16,13 +16,13 @@ from grasp_core.actions import Action, Stop
 from grasp_core.cell import Outcome
 from grasp_core.observation import Observation
 from grasp_core.policy import CameraNeed, Candidate, Decision, Goal, PolicySpec
+from grasp_policies.heightmaps.state import State, changed, look
 from grasp_policies.push_grasp import checkpoint
 from grasp_policies.push_grasp.choosing import Passed, choose, runners_up, without
 from grasp_policies.push_grasp.network import QNetwork
 from grasp_policies.push_grasp.online import OnlineLearner
 from grasp_policies.push_grasp.primitives import Choice, to_action
 from grasp_policies.push_grasp.settings import GRASP, PRIMITIVES, ActingSettings, PushGraspConfig
-from grasp_policies.push_grasp.state import State, changed, look
 from grasp_policies.push_grasp.values import Evaluator, Values
 
 SPEC = PolicySpec(

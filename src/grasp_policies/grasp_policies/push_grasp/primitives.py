@@ -11,8 +11,9 @@ from scipy import ndimage
 
 from grasp_core.actions import Grasp, Push
 from grasp_core.geometry import top_down
-from grasp_policies.push_grasp.settings import GRASP, MapSettings, PrimitiveSettings
-from grasp_policies.push_grasp.state import State
+from grasp_policies.heightmaps.settings import MapSettings
+from grasp_policies.heightmaps.state import State
+from grasp_policies.push_grasp.settings import GRASP, PrimitiveSettings
 
 # Pushes take the highest point within this distance of the pixel as the surface (the authors' code: 1 cm).
 SURFACE_RADIUS_M = 0.01

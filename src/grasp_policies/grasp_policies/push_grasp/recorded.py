@@ -10,10 +10,10 @@ import numpy as np
 
 from grasp_core.actions import Action, Grasp, Push
 from grasp_core.recording import RecordedEpisode
+from grasp_policies.heightmaps.state import changed, look
 from grasp_policies.push_grasp.behaviour import CLOSING, Episode, columns_of, row_of, summary_of
 from grasp_policies.push_grasp.primitives import Choice
 from grasp_policies.push_grasp.settings import GRASP, PRIMITIVES, PUSH, PushGraspConfig
-from grasp_policies.push_grasp.state import changed, look
 
 
 def choice_of(action: Action, config: PushGraspConfig) -> Choice | None:

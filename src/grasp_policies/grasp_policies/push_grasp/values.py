@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from grasp_policies.heightmaps.cutouts import channels, full_size, turned
+from grasp_policies.heightmaps.state import State
 from grasp_policies.push_grasp.network import LIGHT_REACH_PX, OUTPUT_STRIDE, QNetwork
 from grasp_policies.push_grasp.primitives import Choice, angle_of, free_mask, grasp_mask, push_mask
-from grasp_policies.push_grasp.sampling import channels, full_size, turned
 from grasp_policies.push_grasp.settings import GRASP, PushGraspConfig
-from grasp_policies.push_grasp.state import State
 
 # A push is looked at from a point this far ahead of its start, in the middle of what it will touch.
 PUSH_LOOK_AHEAD_PX = 20

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turned cut-outs of a state: the networks always see the action point along their own +column axis.
+"""Turned cut-outs of a state: networks always see the action point along their own +column axis.
 
 A light network reads a pixel's surroundings and no more, so learning at one executed pixel needs a patch around it, not
 the whole map. Sizes are 4 n + 1 pixels, so that a patch and the full map meet the network's strides alike.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from grasp_policies.push_grasp.state import STEP_M, UNSEEN, State
+from grasp_policies.heightmaps.state import STEP_M, UNSEEN, State
 
 # Metres of height that become 1 at the networks' input.
 HEIGHT_SCALE_M = 0.05

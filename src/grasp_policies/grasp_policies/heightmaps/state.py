@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from grasp_core.observation import Observation
 from grasp_fusion.heightmap import heightmap
-from grasp_policies.push_grasp.settings import MapSettings
+from grasp_policies.heightmaps.settings import MapSettings
 
 # How heights are kept on disk: tenths of a millimetre; this value where nothing was seen.
 STEP_M = 1e-4
