@@ -3,9 +3,9 @@
 
 ``python benchmarks/real_and_sim.py --json FILE`` in a shell with env.sh. For each seed it launches
 ``real_ur5.launch.py use_mock_hardware:=true`` (the real drivers before loopback controllers, physics behind those) and
-``sim_ur5.launch.py``, lets the policy clear a table of ten, judged by the simulator's truth in both, and compares: grasps
-that succeeded with Wilson intervals, tables left empty. Tables that FILE holds already are not run again, so that a run
-that was interrupted goes on; ``--most`` ends one call after so many tables.
+``sim_ur5.launch.py``, lets the policy clear a table of ten, judged by the simulator's truth in both, and compares:
+grasps that succeeded with Wilson intervals, tables left empty. Tables that FILE holds already are not run again, so
+that a run that was interrupted goes on; ``--most`` ends one call after so many tables.
 """
 
 from __future__ import annotations
@@ -143,7 +143,9 @@ def tell(table: Table, folder: Path, log: Path) -> None:
     if table.ended_by == "not begun":
         table.message = log.read_text(encoding="utf-8", errors="replace")[-2000:]
     for bag in folder.glob("2*/*/*.mcap"):
-        table.picture_gap_s, table.picture_age_s = pictures(bag)
+        table.picture_gap_s, age_s = pictures(bag)
+        # Simulated stamps cannot be compared with the recorder's clock.
+        table.picture_age_s = age_s if table.side == SIDES[0] else None
 
 
 def pictures(bag: Path) -> tuple[float | None, float | None]:
@@ -162,7 +164,7 @@ def pictures(bag: Path) -> tuple[float | None, float | None]:
 
 
 def report(tables: list[Table], args: Arguments) -> str:
-    """A row a side in Markdown, and whether each rate lies in the other's interval."""
+    """A row a side in Markdown, and whether success through the drivers lies within the simulator's interval."""
     lines = [
         "| through | tables | left empty | grasps | succeeded | 95 % interval | seconds a table | what failed |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -182,8 +184,8 @@ def report(tables: list[Table], args: Arguments) -> str:
             f"| {100 * rate.low:.0f} to {100 * rate.high:.0f} % | {seconds:.0f} | {failed} |"
         )
     real, sim = (rates[side] for side in SIDES)
-    agree = real.low <= sim.mean <= real.high and sim.low <= real.mean <= sim.high
-    lines += ["", f"Each rate lies within the other's interval: {'yes' if agree else 'no'}."]
+    agree = "lies" if sim.low <= real.mean <= sim.high else "DOES NOT LIE"
+    lines += ["", f"Success through the real drivers {agree} within the simulator's interval."]
     return "\n".join(lines)
 
 

@@ -56,3 +56,20 @@ def test_a_late_plant_is_compared_with_what_was_wanted_then():
         assert late.q[0] == pytest.approx(0.95)
         assert (late.width_m, late.gripped) == (0.02, True)
         plant.close()
+
+
+def test_a_plant_that_falls_behind_slows_its_controller_down_and_lets_it_go_on():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
+        far.bind(("127.0.0.1", 0))
+        far.settimeout(5.0)
+        plant = RemotePlant(far.getsockname(), np.zeros(6))
+        plant.step(command(1.0), 0.01)
+        assert plant.pace() == 1.0, "a plant that never answered is not waited for"
+        _, sender = far.recvfrom(8192)
+        paces = []
+        for behind_s in (0.05, 0.15, 0.5, 0.0):
+            far.sendto(to_datagram(PlantState(2.0 - behind_s, ZERO, ZERO, 0.11, False, False, 0)), sender)
+            plant.step(command(2.0), 0.01)
+            paces.append(plant.pace())
+        plant.close()
+    assert paces == [1.0, pytest.approx(0.5), pytest.approx(0.1), 1.0]

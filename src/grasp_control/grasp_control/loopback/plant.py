@@ -18,8 +18,9 @@ GRIPPER_SPEED_M_S = 0.11
 STROKE_M = 0.11
 # Commands remembered for comparing a late state with what was wanted then.
 REMEMBERED = 2000
-# A plant that is later than this slows its controller down, to a stop almost at twice as much (s).
-LAG_S = 0.2
+# A plant that is later than this slows its controller down, to a stop almost at twice as much (s): later than a picture
+# takes to be rendered, soon enough that pictures of it are not old when they come.
+LAG_S = 0.1
 SLOWEST = 0.1
 
 
