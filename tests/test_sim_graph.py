@@ -78,10 +78,10 @@ class Client:
         self.node.destroy_subscription(subscription)
         return got[0]
 
-    def send(self, kind, name, goal):
+    def send(self, kind, name, goal, feedback=None):
         client = OrderedActionClient(self.node, kind, name)
         assert client.wait_for_server(WAIT_S), f"nobody offers {name}"
-        return self.wait(client.send_goal_async(goal))
+        return self.wait(client.send_goal_async(goal, feedback_callback=feedback))
 
     def call(self, kind, name, request):
         client = self.node.create_client(kind, name)
@@ -187,11 +187,28 @@ def test_a_newer_goal_takes_over(ur5):
         follow((1.0, float("nan"))),
         follow((1.0, 0.0), (0.5, 0.1)),
         follow((1.0, 0.0), names=[*JOINTS[:5], "x"]),
+        follow((1.0, 0.0), names=JOINTS[:5]),
     ],
-    ids=["no points", "nan", "times go back", "unknown joint"],
+    ids=["no points", "nan", "times go back", "unknown joint", "a joint is missing"],
 )
 def test_goals_that_make_no_sense_are_rejected(ur5, goal):
     assert not ur5.send(*FOLLOW, goal).accepted
+
+
+def test_a_goal_begins_at_its_stamp(ur5):
+    """As in upstream's controller: later where it lies ahead, under way where it lies behind, never after its end."""
+    move_to_ready(ur5)
+    goal = follow((1.0, 0.2))
+    begin_ns = ur5.stamp_ns + 1_500_000_000
+    goal.trajectory.header.stamp = Time(nanoseconds=begin_ns).to_msg()
+    handle = ur5.send(*FOLLOW, goal)
+    assert wait_until(lambda: abs(ur5.state["shoulder_pan_joint"]) > 0.01)
+    assert ur5.stamp_ns > begin_ns
+    assert ur5.wait(handle.get_result_async()).status == GoalStatus.STATUS_SUCCEEDED
+    assert ur5.stamp_ns > begin_ns + 900_000_000
+    over = follow((1.0, 0.0))
+    over.trajectory.header.stamp = Time(nanoseconds=begin_ns - 1_000_000_000).to_msg()
+    assert not ur5.send(*FOLLOW, over).accepted
 
 
 def test_the_gripper_answers_both_action_types(ur5):
@@ -201,8 +218,15 @@ def test_the_gripper_answers_both_action_types(ur5):
     assert result.reached_goal
     assert result.position == pytest.approx(0.03, abs=0.003)
     other = ParallelGripperCommand.Goal(command=JointState(name=["gripper"], position=[0.1]))
-    handle = ur5.send(ParallelGripperCommand, "/gripper_controller/parallel_gripper_cmd", other)
+    told = []
+    handle = ur5.send(
+        ParallelGripperCommand, "/gripper_controller/parallel_gripper_cmd", other, lambda m: told.append(m.feedback)
+    )
     assert ur5.wait(handle.get_result_async()).result.state.position[0] == pytest.approx(0.1, abs=0.003)
+    widths = [feedback.state.position[0] for feedback in told]
+    assert len(widths) > 1, "no feedback came"
+    assert widths == sorted(widths)
+    assert all(list(feedback.state.name) == ["gripper"] for feedback in told)
 
 
 def test_scenes_are_made_anew_or_refused_by_name(ur5):

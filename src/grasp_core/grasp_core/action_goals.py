@@ -54,6 +54,24 @@ def trajectory_of(message: Any, prefix: str) -> JointTrajectory:
     return JointTrajectory(names, times, positions, velocities)
 
 
+def delay_of(message: Any, trajectory: JointTrajectory, now_ns: int) -> float:
+    """Seconds from now until a trajectory begins, by its header; negative where it has begun, 0 without a stamp.
+
+    As in upstream's joint_trajectory_controller a stamp may lie in the past as long as the end does not.
+
+    Raises:
+        ValueError: the trajectory would be over already.
+    """
+    stamp_ns = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+    if stamp_ns == 0:
+        return 0.0
+    delay_s = (stamp_ns - now_ns) * 1e-9
+    end_s = delay_s + float(trajectory.times_s[-1])
+    if end_s < 0.0:
+        raise ValueError(f"the trajectory's header says that it ended {-end_s:.3f} s ago; a stamp of 0 means now")
+    return delay_s
+
+
 def tolerances_of(given: Sequence[Any], joints: tuple[str, ...], prefix: str) -> Array | None:
     """Positions of ``control_msgs/JointTolerance`` by joint [n]; none where none are given.
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grasp_core.action_goals import gripper_goal, tolerances_of, trajectory_of
+from grasp_core.action_goals import delay_of, gripper_goal, tolerances_of, trajectory_of
 from grasp_core.ports import GripperLimits
 
 LIMITS = GripperLimits(0.0, 0.11, 3.0, 40.0)
@@ -66,3 +66,22 @@ def test_gripper_goals_lie_within_the_limits(width, force):
 def test_gripper_goals_that_are_no_numbers_are_refused(values):
     with pytest.raises(ValueError, match="NaN"):
         gripper_goal(*values, LIMITS, 25.0)
+
+
+@given(st.integers(1, 2**31 - 1), st.integers(0, 999_999_999), st.floats(-5.0, 5.0))
+def test_a_stamp_is_when_a_trajectory_begins(sec, nanosec, earlier_s):
+    message = Message(joint_names=["a"], points=[point([0.0], 0.5), point([1.0], 2.0)])
+    message.header = Message(stamp=Message(sec=sec, nanosec=nanosec))
+    trajectory = trajectory_of(message, "")
+    now_ns = sec * 1_000_000_000 + nanosec + round(earlier_s * 1e9)
+    if earlier_s > 2.0 + 1e-6:
+        with pytest.raises(ValueError, match="ended"):
+            delay_of(message, trajectory, now_ns)
+    elif earlier_s < 2.0 - 1e-6:
+        assert delay_of(message, trajectory, now_ns) == pytest.approx(-earlier_s, abs=1e-6)
+
+
+def test_without_a_stamp_it_begins_at_once():
+    message = Message(joint_names=["a"], points=[point([0.0], 0.5)])
+    message.header = Message(stamp=Message(sec=0, nanosec=0))
+    assert delay_of(message, trajectory_of(message, ""), 10**18) == 0.0

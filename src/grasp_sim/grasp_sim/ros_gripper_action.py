@@ -16,6 +16,7 @@ from sensor_msgs.msg import JointState
 from grasp_core.action_goals import gripper_goal, trajectory_of
 from grasp_core.observation import GripperState
 from grasp_sim.bridge import Bridge
+from grasp_sim.ros_conversions import header
 
 # Longest simulated time for a gripper motion.
 LIMIT_S = 6.0
@@ -82,18 +83,26 @@ class GripperActions:
 
     def _command(self, handle: ServerGoalHandle) -> GripperCommand.Result:
         width_m, force_n = self._plain_goal(handle.request)
-        state, reached = self._move(
-            handle, lambda drive: drive.command_width(width_m, force_n), width_m, GripperCommand.Feedback
-        )
+        state, reached = self._move(handle, lambda drive: drive.command_width(width_m, force_n), width_m, _plain)
         return GripperCommand.Result(
             position=state.width_m, effort=state.effort_n, stalled=state.stalled, reached_goal=reached
         )
 
     def _parallel(self, handle: ServerGoalHandle) -> ParallelGripperCommand.Result:
         width_m, force_n = self._parallel_goal(handle.request)
-        state, reached = self._move(handle, lambda drive: drive.command_width(width_m, force_n), width_m, None)
-        joint = JointState(name=list(handle.request.command.name), position=[state.width_m], effort=[state.effort_n])
-        return ParallelGripperCommand.Result(state=joint, stalled=state.stalled, reached_goal=reached)
+        names = list(handle.request.command.name)
+
+        def told(state: GripperState) -> JointState:
+            stamp = header(self._bridge.now_ns, "")
+            return JointState(header=stamp, name=names, position=[state.width_m], effort=[state.effort_n])
+
+        state, reached = self._move(
+            handle,
+            lambda drive: drive.command_width(width_m, force_n),
+            width_m,
+            lambda now: ParallelGripperCommand.Feedback(state=told(now)),
+        )
+        return ParallelGripperCommand.Result(state=told(state), stalled=state.stalled, reached_goal=reached)
 
     def _preshape(self, handle: ServerGoalHandle) -> FollowJointTrajectory.Result:
         positions = self._preshape_goal(handle.request)
@@ -107,7 +116,11 @@ class GripperActions:
         return FollowJointTrajectory.Result()
 
     def _move(
-        self, handle: ServerGoalHandle, command: Callable[[Any], None], width_m: float | None, feedback: Any
+        self,
+        handle: ServerGoalHandle,
+        command: Callable[[Any], None],
+        width_m: float | None,
+        feedback: Callable[[GripperState], Any] | None,
     ) -> tuple[GripperState, bool]:
         """Command the drive and wait until it has settled, is told otherwise, or time is up."""
         bridge = self._bridge
@@ -132,9 +145,12 @@ class GripperActions:
                     break
                 if feedback is not None and bridge.now_ns >= next_feedback_ns:
                     next_feedback_ns += int(FEEDBACK_S * 1e9)
-                    now = drive.state()
-                    handle.publish_feedback(feedback(position=now.width_m, effort=now.effort_n, stalled=now.stalled))
+                    handle.publish_feedback(feedback(drive.state()))
             if not bridge.closed:
                 state = drive.state()
         getattr(handle, ending)()
         return state, width_m is not None and abs(state.width_m - width_m) <= REACHED_M
+
+
+def _plain(state: GripperState) -> GripperCommand.Feedback:
+    return GripperCommand.Feedback(position=state.width_m, effort=state.effort_n, stalled=state.stalled)

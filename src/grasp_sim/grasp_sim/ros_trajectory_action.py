@@ -10,7 +10,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectoryPoint
 
-from grasp_core.action_goals import seconds, tolerances_of, trajectory_of
+from grasp_core.action_goals import delay_of, seconds, tolerances_of, trajectory_of
 from grasp_core.ports import JointTrajectory, MotionStatus
 from grasp_sim.bridge import Bridge
 from grasp_sim.ros_conversions import header
@@ -25,7 +25,10 @@ CODES = {
 
 
 class TrajectoryAction:
-    """Offers ``<controller>/follow_joint_trajectory``. A newer goal takes over from the one that is running."""
+    """Offers ``<controller>/follow_joint_trajectory``. A newer goal takes over from the one that is running.
+
+    As upstream does, a goal that names other joints, or that is over by its own stamp, is rejected and not answered.
+    """
 
     def __init__(self, node: Node, bridge: Bridge, controller: str, prefix: str) -> None:
         self._node, self._bridge, self._name, self._prefix = node, bridge, controller, prefix
@@ -42,7 +45,7 @@ class TrajectoryAction:
 
     def _consider(self, goal: FollowJointTrajectory.Goal) -> GoalResponse:
         try:
-            self._trajectory(goal)
+            delay_of(goal.trajectory, self._trajectory(goal), self._bridge.now_ns)
         except ValueError as error:
             self._node.get_logger().warning(f"{self._name}: a goal was rejected: {error}")
             return GoalResponse.REJECT
@@ -61,11 +64,16 @@ class TrajectoryAction:
         with self._bridge.stepped:
             controller = self._bridge.world.controllers[self._name]
             self._current = handle
+            try:
+                delay_s = delay_of(goal.trajectory, trajectory, self._bridge.now_ns)
+            except ValueError as error:
+                return self._end(handle, "abort", Result.OLD_HEADER_TIMESTAMP, str(error))
             controller.start(
                 trajectory,
                 tolerances_of(goal.path_tolerance, controller.joints, self._prefix),
                 tolerances_of(goal.goal_tolerance, controller.joints, self._prefix),
                 seconds(goal.goal_time_tolerance) or None,
+                delay_s,
             )
             next_feedback_ns = self._bridge.now_ns
             while True:

@@ -9,35 +9,26 @@ import threading
 from typing import Any
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
-from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, Image, JointState
-from std_msgs.msg import String
 from std_srvs.srv import Trigger
-from visualization_msgs.msg import MarkerArray
 
-from grasp_core.camera import CameraFrame
 from grasp_core.cell import SceneError
 from grasp_core.config import ConfigError
 from grasp_core.resources import ResourceError
 from grasp_description.grippers import load_gripper
 from grasp_interfaces.srv import ResetScene
-from grasp_sim import ros_conversions as ros
 from grasp_sim.bridge import Bridge, BridgeSettings
 from grasp_sim.cell import load_cell_config
 from grasp_sim.plant_server import PlantServer
+from grasp_sim.ros_bridge_topics import BridgeTopics
 from grasp_sim.ros_gripper_action import GripperActions
 from grasp_sim.ros_trajectory_action import TrajectoryAction
 from grasp_sim.truth import GroundTruth
 
-# Joint states between two messages of ground truth.
-TRUTH_EVERY = 10
 # Rounds of the executor after the world has ended.
 LAST_WORDS = 20
 
@@ -69,13 +60,13 @@ class SimBridgeNode(Node):
             },
             "parameters of sim_bridge",
         )
-        self.bridge = Bridge(self.config, settings, self._on_state, self._on_picture, self._wanted)
-        self.plant = self._make_plant()
-        self._make_publishers()
-        self._states = 0
-        self.truth: GroundTruth | None = None
+        plant = self._declared("plant", "", "host:port of a plant for loopback controllers; empty: actions")
+        self.topics = BridgeTopics(self, self.config, self._prefix, alone=not plant)
+        self.bridge = Bridge(self.config, settings, self.topics.on_state, self.topics.on_picture, self.topics.wanted)
+        self.plant = self._make_plant(plant)
+        self.topics.attach(self.bridge, self.plant)
         count = self.bridge.start(self._scene, seed, None if objects < 0 else objects)
-        self.truth = GroundTruth(self.bridge.world)
+        self.topics.tell_truth(GroundTruth(self.bridge.world))
         self._action_servers = self._offer_actions() if self.plant is None else []
         alone = MutuallyExclusiveCallbackGroup()
         self.create_service(ResetScene, "reset_scene", self._reset, callback_group=alone)
@@ -93,9 +84,8 @@ class SimBridgeNode(Node):
             descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
         return self.declare_parameter(name, default, descriptor).value
 
-    def _make_plant(self) -> PlantServer | None:
+    def _make_plant(self, address: str) -> PlantServer | None:
         """Where controllers in another process move the arm: what stands between them and the world."""
-        address = self._declared("plant", "", "host:port of a plant for loopback controllers; empty: actions")
         if not address:
             return None
         host, _, port = address.rpartition(":")
@@ -112,60 +102,6 @@ class SimBridgeNode(Node):
             servers.append(GripperActions(self, self.bridge, name, self._prefix, hand))
         return servers
 
-    def _stamp_ns(self, now_ns: int) -> int:
-        """Simulated time where it is everybody's time; beside a real-time controller the system's time."""
-        return now_ns if self.plant is None else self.plant.stamp_ns(now_ns)
-
-    def _make_publishers(self) -> None:
-        if self.plant is None:
-            self._clock_publisher = self.create_publisher(Clock, "/clock", qos_profile_sensor_data)
-            self._joints = self.create_publisher(JointState, "joint_states", 10)
-        latest = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._objects = self.create_publisher(MarkerArray, "ground_truth/objects", latest)
-        self._held = self.create_publisher(String, "ground_truth/held", latest)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
-        self._cameras: dict[str, dict[str, Any]] = {}
-        for name, camera in self.config.cameras.items():
-            kinds = {"color/image_raw": Image, "color/camera_info": CameraInfo} if camera.rgb else {}
-            if camera.depth:
-                kinds |= {"depth/image_rect_raw": Image, "depth/camera_info": CameraInfo}
-            self._cameras[name] = {
-                topic: self.create_publisher(kind, f"{name}/{topic}", qos_profile_sensor_data)
-                for topic, kind in kinds.items()
-            }
-
-    def _on_state(self, now_ns: int) -> None:
-        if self.plant is None:
-            self._clock_publisher.publish(Clock(clock=ros.time_message(now_ns)))
-            robot = self.bridge.world.robot
-            positions, velocities = robot.state_of(robot.joint_names)
-            message = ros.joint_state_message(robot.joint_names, positions, velocities, self._prefix, now_ns)
-            self._joints.publish(message)
-        self._states += 1
-        if self._states % TRUTH_EVERY == 0 and self.truth is not None:
-            world = self.bridge.world
-            things = [(thing, world.pose_of(thing)) for thing in world.present()]
-            stamp_ns = self._stamp_ns(now_ns)
-            self._objects.publish(ros.truth_message(things, ros.header(stamp_ns, self.config.base_frame)))
-            held = {h.thing.id for gripper in self.config.grippers for h in self.truth.held(gripper)}
-            self._held.publish(String(data=",".join(str(i) for i in sorted(held))))
-
-    def _wanted(self, camera: str) -> bool:
-        return any(publisher.get_subscription_count() for publisher in self._cameras[camera].values())
-
-    def _on_picture(self, camera: str, frame: CameraFrame) -> None:
-        publishers = self._cameras[camera]
-        mounted_on_robot = self.config.cameras[camera].mount == "hand"
-        prefix = self._prefix if mounted_on_robot and self._prefix else ""
-        head = ros.header(self._stamp_ns(frame.stamp_ns), prefix + self.config.cameras[camera].frame)
-        info = ros.camera_info_message(frame.intrinsics, head)
-        if frame.rgb is not None:
-            publishers["color/camera_info"].publish(info)
-            publishers["color/image_raw"].publish(ros.image_message(frame.rgb, "rgb8", head))
-        if frame.depth_m is not None:
-            publishers["depth/camera_info"].publish(info)
-            publishers["depth/image_rect_raw"].publish(ros.image_message(frame.depth_m, "32FC1", head))
-
     def _reset(self, request: ResetScene.Request, response: ResetScene.Response) -> ResetScene.Response:
         count = None if request.objects < 0 else request.objects
         try:
@@ -181,9 +117,7 @@ class SimBridgeNode(Node):
         return response
 
     def _diagnose(self) -> None:
-        targets = {name: camera.rate_hz for name, camera in self.config.cameras.items()}
-        stamp = ros.time_message(self._stamp_ns(self.bridge.now_ns))
-        self._diagnostics.publish(ros.diagnostics_message(self.get_name(), self.bridge.rates(), targets, stamp))
+        self.topics.diagnose()
         if self.bridge.failure is not None:
             raise RuntimeError(f"the simulation broke down: {self.bridge.failure}")
 

@@ -86,6 +86,7 @@ class TrajectoryController:
         path: Array | None = None,
         goal: Array | None = None,
         goal_time_s: float | None = None,
+        delay_s: float = 0.0,
     ) -> None:
         """Follow a trajectory from now on, in place of what was followed before (which counts as cancelled).
 
@@ -93,6 +94,7 @@ class TrajectoryController:
             trajectory: of all of this controller's joints.
             path, goal: tolerances [n] in rad or m in place of the controller's: 0 keeps its own, negative means none.
             goal_time_s: how late the goal may be reached, in place of the controller's.
+            delay_s: when it begins; until then the joints hold, and before now means that a part of it is over.
 
         Raises:
             ValueError: its joints are not this controller's.
@@ -108,7 +110,7 @@ class TrajectoryController:
         limits = self.tolerances
         self._goal = _Goal(
             Sampler(reordered, start),
-            self._engine.time_s,
+            self._engine.time_s + delay_s,
             _tolerance(path, limits.path_rad * self._share),
             _tolerance(goal, limits.goal_rad * self._share),
             limits.goal_time_s if goal_time_s is None else goal_time_s,
