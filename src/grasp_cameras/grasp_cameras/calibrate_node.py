@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import threading
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import rclpy
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
 from tf2_ros import Buffer, TransformException, TransformListener
@@ -86,25 +86,27 @@ class CalibrateNode(Node):
 
     def _capture(self) -> str:
         p = self._settings
-        asked_ns = self.get_clock().now().nanoseconds
-        with self._news:
-            # Older pictures may show the robot still moving.
-            fresh = self._news.wait_for(
-                lambda: self._image and stamp_ns(self._image.header.stamp) >= asked_ns, p.timeout_s
-            )
-            image = self._image
-        if not fresh or image is None:
-            raise RuntimeError(f"no image newer than the request in {p.timeout_s:g} s; is the camera publishing?")
-        found = self._buffer.lookup_transform(
-            p.base_frame,
-            p.tool_frame,
-            Time.from_msg(image.header.stamp),
-            timeout=Duration(seconds=p.timeout_s),
-        )
+        after_ns, end_s = self.get_clock().now().nanoseconds, time.monotonic() + p.timeout_s
+        T_base_tool, why_not = None, f"no new image in {p.timeout_s:g} s; is the camera publishing?"
+        # A motion may just be ending: pictures are waited for until one shows the tool at rest.
+        while T_base_tool is None:
+            with self._news:
+                left_s = end_s - time.monotonic()
+                image = self._news.wait_for(partial(self._newer, after_ns), left_s) if left_s > 0.0 else None
+            if image is None:
+                raise RuntimeError(why_not)
+            after_ns = stamp_ns(image.header.stamp)
+            try:
+                T_base_tool = ros.pose_at_rest(self._buffer, p.base_frame, p.tool_frame, after_ns, p.timeout_s)
+            except ros.NotAtRestError as error:
+                why_not = str(error)
         intrinsics = None if self._info is None else ros.intrinsics_of(self._info)
         if self._session is None:
             self._session = CalibrationSession(p.session(image.header.frame_id))
-        return self._session.capture(decode_color(image), intrinsics, ros.transform_of(found.transform))
+        return self._session.capture(decode_color(image), intrinsics, T_base_tool)
+
+    def _newer(self, after_ns: int) -> Image | None:
+        return self._image if self._image and stamp_ns(self._image.header.stamp) > after_ns else None
 
     def _undo(self) -> str:
         return self._started().undo()

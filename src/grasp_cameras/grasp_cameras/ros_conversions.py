@@ -16,16 +16,19 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Transform, TransformStamped
 from numpy.typing import NDArray
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.time import Time as RosTime
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
+from tf2_ros import Buffer, TransformException
 
 from grasp_cameras.image_codec import decode_intrinsics
 from grasp_cameras.registration import undistorted_rays
 from grasp_cameras.stream import StreamReport, StreamState
 from grasp_core.camera import CameraFrame, FrameError, Intrinsics, Rgb, depth_to_metres
 from grasp_core.config import Config
-from grasp_core.geometry import Array, quaternion_of, transform
+from grasp_core.geometry import Array, difference, quaternion_of, transform
 
 ConfigType = TypeVar("ConfigType", bound=Config)
 
@@ -33,6 +36,8 @@ _BIG_ENDIAN = sys.byteorder == "big"
 _POINT_BYTES = 16
 # Below this share of the target rate a camera is worth a warning.
 SLOW_SHARE = 0.8
+# A tool that moves less than this in this time is at rest: over a picture's exposure it is then off by far less.
+REST_S, REST_M, REST_RAD = 0.2, 0.001, np.deg2rad(0.2)
 
 
 def time_message(stamp_ns: int) -> Time:
@@ -162,6 +167,36 @@ def transform_of(message: Transform) -> Array:
     """The transform [4, 4] of a message."""
     t, q = message.translation, message.rotation
     return transform((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+
+
+class NotAtRestError(ValueError):
+    """The tool moved shortly before a picture was taken, or nobody knows whether it did."""
+
+
+def pose_at_rest(buffer: Buffer, base: str, tool: str, stamp_ns: int, timeout_s: float) -> Array:
+    """``T_base_tool`` [4, 4] at a time, waited for.
+
+    Raises:
+        NotAtRestError: the tool moved in the ``REST_S`` before, or its pose then is not known.
+        TransformException: the pose is not known within the time-out.
+    """
+
+    def pose(at_ns: int, within_s: float) -> Array:
+        found = buffer.lookup_transform(base, tool, RosTime(nanoseconds=at_ns), Duration(seconds=within_s))
+        return transform_of(found.transform)
+
+    now = pose(stamp_ns, timeout_s)
+    try:
+        before = pose(stamp_ns - int(REST_S * 1e9), 0.0)
+    except TransformException as error:
+        raise NotAtRestError(f"whether the tool is at rest is not known yet: {error}") from error
+    metres, radians = difference(before, now)
+    if metres > REST_M or radians > REST_RAD:
+        raise NotAtRestError(
+            f"the tool moved by {1e3 * metres:.1f} mm and {np.rad2deg(radians):.2f} degrees in the {REST_S:g} s before "
+            f"the picture; hold it still"
+        )
+    return now
 
 
 def diagnostics_message(reports: Iterable[StreamReport], stamp_ns: int) -> DiagnosticArray:

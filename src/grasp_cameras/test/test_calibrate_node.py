@@ -40,7 +40,7 @@ class Robot:
         self.images = self.node.create_publisher(Image, "wrist/color/image_raw", qos_profile_sensor_data)
         self.infos = self.node.create_publisher(CameraInfo, "wrist/color/camera_info", qos_profile_sensor_data)
         self.broadcaster = TransformBroadcaster(self.node)
-        self.with_tf = True
+        self.with_tf, self.speed_m_s = True, 0.0
         self.go(POSES[0], seen=True)
         self.node.create_timer(1.0 / 30.0, self.tick)
 
@@ -54,6 +54,7 @@ class Robot:
         T_base_tool, picture = self.now
         stamp_ns = self.node.get_clock().now().nanoseconds
         head = conversions.header(stamp_ns, "wrist_optical")
+        T_base_tool = T_base_tool @ transform((self.speed_m_s * (stamp_ns % 10**11) * 1e-9, 0.0, 0.0))
         if self.with_tf:
             self.broadcaster.sendTransform(conversions.transform_message(T_base_tool, "base_link", "tool0", stamp_ns))
         self.infos.publish(conversions.camera_info_message(CAMERA, 640, 480, head))
@@ -123,6 +124,14 @@ def test_capture_solve_save(running):
     metres, radians = difference(calibration.T_parent_camera, X)
     assert metres < 1e-3
     assert np.rad2deg(radians) < 0.1
+
+
+def test_a_moving_robot_is_not_captured(running):
+    call, robot, _ = running
+    robot.speed_m_s = 0.05
+    answer = call("capture")
+    assert not answer.success
+    assert "hold it still" in answer.message
 
 
 def test_without_the_robots_pose_a_sentence_says_so(running):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.time import Time
@@ -129,8 +130,9 @@ def main(args: list[str] | None = None) -> None:
     rclpy.init(args=args)
     try:
         node = FusionNode()
-    except ValueError as error:
+    except (ValueError, ParameterException) as error:
         rclpy.logging.get_logger("fusion_node").fatal(str(error))
+        rclpy.try_shutdown()
         raise SystemExit(2) from error
     try:
         rclpy.spin(node)

@@ -73,7 +73,7 @@ def threads(count: int | None) -> Iterator[None]:
         numba.set_num_threads(before)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def take(typing_context: Any, taken: Any) -> Any:
     """In a kernel: the next piece of work, counted in ``taken`` int64 [1] by all threads together.
 

@@ -41,6 +41,7 @@ COLOUR_CHANNELS = {
     "bgra8": (4, [2, 1, 0]),
     "mono8": (1, [0, 0, 0]),
 }
+LENS_MODELS = ("plumb_bob", "rational_polynomial")
 _CLOUD = np.dtype([("xyz", "<f4", 3), ("rgb", "<u4"), ("normal", "<f4", 3)])
 _CLOUD_FIELDS = ("x", "y", "z", "rgb", "normal_x", "normal_y", "normal_z")
 # Stands for no limit in the range of a parameter.
@@ -98,9 +99,15 @@ def intrinsics_of(info: CameraInfo) -> Intrinsics:
     """The camera of a CameraInfo.
 
     Raises:
-        FrameError: it is not calibrated (K is zero) or its image is empty.
+        FrameError: it is not calibrated (K is zero), its image is empty, or its lens is of a model not known here.
     """
+    if info.width and not info.k[0]:
+        raise FrameError("camera_info says that the camera is not calibrated (its K is zero)")
     distortion = tuple(info.d) if any(info.d) else ()
+    if distortion and info.distortion_model not in LENS_MODELS:
+        raise FrameError(
+            f"camera_info has distortion model {info.distortion_model!r}; understood are {', '.join(LENS_MODELS)}"
+        )
     return Intrinsics.from_matrix(np.reshape(info.k, (3, 3)), info.width, info.height, distortion)
 
 

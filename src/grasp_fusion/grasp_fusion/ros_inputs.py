@@ -117,3 +117,7 @@ class Inputs:
             self._executor.spin()
         except ExternalShutdownException:
             return  # the process is asked to stop; close follows
+        except Exception:
+            # The same, seen by rclpy between two looks at the context: a wait set cannot be made any more.
+            if self._node.context.ok():
+                raise
