@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the toy blocks: nine shapes as light OBJ meshes with their convex parts.
 
-Run it again after changing a shape: ``python scripts/make_blocks.py``. Blocks are prisms along z, in metres, their
-frame at the centre of the bounding box. The arch, the only one that is not convex, gets one part a segment.
+Run it again after changing a shape: ``python scripts/make_blocks.py`` (with ``env.sh`` sourced). Blocks are prisms
+along z, in metres, their frame at the centre of the bounding box. The arch, the only one that is not convex, gets one
+part a segment. Parts are smaller than what is seen by the margin that the simulator adds around a convex mesh.
+
+Sizes follow a module of 48 mm, so that each block fits between fingers that open by 110 mm, three side by side do not,
+and the long ones not from end to end either. They also fit each other without a gap for a finger: two wedges and a cube
+are as long as a brick, two triangles fill the square in a ring of four bricks, a half cylinder closes an arch, and a
+cylinder or a hexagon stands in the hole of two. What is packed so has to be pushed apart before it can be grasped.
 """
 
 from __future__ import annotations
@@ -11,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
+
+from grasp_sim.objects.meshes import CONTACT_MARGIN_M, inset
 
 TARGET = Path(__file__).resolve().parents[1] / "src" / "grasp_sim" / "grasp_sim" / "data" / "blocks"
 ARC_POINTS = 24
@@ -61,25 +69,25 @@ def arch(width_m: float, height_m: float, depth_m: float, hole_radius_m: float) 
 
 def shapes() -> dict[str, tuple[trimesh.Trimesh, list[trimesh.Trimesh]]]:
     """Every block with its convex parts (none: it is convex itself)."""
-    hexagon = arc(0.024, 0.0, 2.0 * np.pi, 7)[:6]
-    triangle = np.array([[-0.03, 0.0], [0.03, 0.0], [0.0, 0.036]])
-    wedge = np.array([[0.0, 0.0], [0.052, 0.0], [0.0, 0.034]])
-    half_disc = arc(0.027, 0.0, np.pi)
+    hexagon = arc(0.0252, 0.0, 2.0 * np.pi, 7)[:6]
+    triangle = np.array([[-0.0478, 0.0], [0.0478, 0.0], [0.0, 0.0478]])
+    wedge = np.array([[0.0, 0.0], [0.068, 0.0], [0.0, 0.048]])
+    half_disc = arc(0.0252, 0.0, np.pi)
     convex = {
-        "brick": box(0.060, 0.030, 0.030),
-        "cube": box(0.040, 0.040, 0.040),
-        "cylinder": prism(arc(0.020, 0.0, 2.0 * np.pi, ARC_POINTS + 1)[:-1], 0.044),
-        "half_cylinder": prism(half_disc, 0.044),
-        "hexagon": prism(hexagon, 0.036),
-        "plank": box(0.080, 0.040, 0.018),
-        "triangle": prism(triangle, 0.040),
-        "wedge": prism(wedge, 0.036),
+        "brick": box(0.116, 0.048, 0.048),
+        "cube": box(0.048, 0.048, 0.048),
+        "cylinder": prism(arc(0.025, 0.0, 2.0 * np.pi, ARC_POINTS + 1)[:-1], 0.048),
+        "half_cylinder": prism(half_disc, 0.048),
+        "hexagon": prism(hexagon, 0.048),
+        "plank": box(0.116, 0.048, 0.020),
+        "triangle": prism(triangle, 0.048),
+        "wedge": prism(wedge, 0.048),
     }
     made: dict[str, tuple[trimesh.Trimesh, list[trimesh.Trimesh]]] = {}
     for name, mesh in convex.items():
         mesh.apply_translation(-mesh.bounds.mean(axis=0))
         made[name] = (mesh, [])
-    made["arch"] = arch(0.070, 0.036, 0.032, 0.017)
+    made["arch"] = arch(0.116, 0.052, 0.048, 0.026)
     return dict(sorted(made.items()))
 
 
@@ -100,6 +108,7 @@ def main() -> None:
     for name, (mesh, parts) in shapes().items():
         write(mesh, TARGET / f"{name}.obj", "SPDX-License-Identifier: Apache-2.0; made by scripts/make_blocks.py")
         for index, part in enumerate(parts or [mesh]):
+            part = inset(part, CONTACT_MARGIN_M)
             write(part, TARGET / f"{name}.part{index}.obj", "SPDX-License-Identifier: Apache-2.0; a convex part")
         size = 1000.0 * mesh.extents
         print(f"{name:14s} {size[0]:5.1f} x {size[1]:5.1f} x {size[2]:5.1f} mm  {max(1, len(parts))} convex part(s)")

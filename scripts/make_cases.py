@@ -3,14 +3,17 @@
 """Write the eleven hard arrangements of ``config/scenes/cases``: packed blocks without room for a hand, and one alone.
 
 An arrangement is a list of ``(block, x, y, turn)`` in millimetres and degrees around the pack's middle; the blocks
-stand on the table. In a full pack every block has a neighbour on one side along each of its axes, so that no two
-opposite sides are free.
+stand on the table. Each pack is wider than the gripper opens, and leaves no gap that a finger fits into beside any of
+its blocks; ``grasp_sim.scenes.room`` proves it for 24 closing directions before a file is written.
 
-``python scripts/make_cases.py`` (with ``env.sh`` sourced) writes the files again.
+``python scripts/make_cases.py`` (with ``env.sh`` sourced) writes the files again, and with ``--picture FILE`` a sheet
+of all of them as the camera above the table would see them.
 """
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import math
 from pathlib import Path
 
@@ -20,11 +23,14 @@ from scipy.spatial.transform import Rotation
 from grasp_core.geometry import transform
 from grasp_sim.objects.sets import load_object_set
 from grasp_sim.scenes.cases import CaseObject, write_case
+from grasp_sim.scenes.room import holds, solid_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "config" / "scenes" / "cases"
-# The middle of the paper's workspace, and a gap that keeps neighbours from touching before they have settled (mm).
+# The middle of the paper's workspace, and what is left between neighbours (mm).
 MIDDLE_M = (-0.5, 0.0)
-GAP_MM = 0.6
+GAP_MM = 0.4
+# A plank that stands on its long edge.
+EDGE = "plank on edge"
 COLOURS = (
     (0.88, 0.34, 0.35),
     (0.31, 0.47, 0.66),
@@ -32,72 +38,103 @@ COLOURS = (
     (0.35, 0.63, 0.31),
     (0.93, 0.79, 0.28),
     (0.69, 0.48, 0.63),
+    (0.46, 0.72, 0.70),
 )
 
 Piece = tuple[str, float, float, float]
 
 
-def pinwheel(block: str, length: float, width: float) -> list[Piece]:
-    """Four blocks around a hole, the end of each against the side of the next."""
-    a, b = 0.5 * (width + GAP_MM), 0.5 * (length + GAP_MM)
-    return [(block, -a, -b, 0.0), (block, b, -a, 90.0), (block, a, b, 0.0), (block, -b, a, 90.0)]
+def stacked(*rows: tuple[float, list[Piece]]) -> list[Piece]:
+    """Rows side by side along y, each ``(width, pieces)`` with the pieces around the row's own middle."""
+    total = sum(width for width, _ in rows) + GAP_MM * (len(rows) - 1)
+    y, pieces = -0.5 * total, []
+    for width, row in rows:
+        pieces += [(block, px, py + y + 0.5 * width, turn) for block, px, py, turn in row]
+        y += width + GAP_MM
+    return pieces
+
+
+def brick() -> tuple[float, list[Piece]]:
+    """One brick along x."""
+    return 48.0, [("brick", 0.0, 0.0, 0.0)]
+
+
+def edge() -> tuple[float, list[Piece]]:
+    """One plank on its edge along x."""
+    return 20.0, [(EDGE, 0.0, 0.0, 0.0)]
+
+
+def door(sign: float) -> tuple[float, list[Piece]]:
+    """An arch with a half cylinder in its passage, which opens towards ``-sign`` y."""
+    turn = 0.0 if sign > 0 else 180.0
+    return 52.0, [("arch", 0.0, 0.0, turn), ("half_cylinder", 0.0, sign * (-26.0 + 12.6), turn)]
+
+
+def eye(pupil: str) -> tuple[float, list[Piece]]:
+    """Two arches whose passages make one round hole, and what stands in it."""
+    y = 26.0 + 0.5 * GAP_MM
+    return 104.0 + GAP_MM, [("arch", 0.0, y, 0.0), ("arch", 0.0, -y, 180.0), (pupil, 0.0, 0.0, 0.0)]
+
+
+def wedges(x: float, y: float, turn: float) -> list[Piece]:
+    """Two wedges as a box of 68 x 48 mm, the long side along ``turn``."""
+    # Their slopes face each other across the gap; the frame of a wedge is the middle of its box.
+    shift = 0.5 * GAP_MM
+    c, s = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+    u, v = shift * 48.0 / math.hypot(68.0, 48.0), shift * 68.0 / math.hypot(68.0, 48.0)
+    return [
+        ("wedge", x - c * u + s * v, y - s * u - c * v, turn),
+        ("wedge", x + c * u - s * v, y + s * u + c * v, turn + 180.0),
+    ]
+
+
+def cube_and_wedges() -> tuple[float, list[Piece]]:
+    """A cube and two wedges, together as long as a brick."""
+    return 48.0, [("cube", -34.0 - 0.5 * GAP_MM, 0.0, 0.0), *wedges(24.0 + 0.5 * GAP_MM, 0.0, 0.0)]
+
+
+def square(x: float, y: float) -> list[Piece]:
+    """Two triangles as a square of 68 mm."""
+    d = 0.5 * (47.8 + GAP_MM) / math.sqrt(2.0)
+    return [("triangle", x - d, y + d, 45.0), ("triangle", x + d, y - d, 225.0)]
+
+
+def ring() -> list[Piece]:
+    """Four bricks around a hole of 68 mm, the end of each against the side of the next."""
+    a, b = 0.5 * (48.0 + GAP_MM), 0.5 * (116.0 + GAP_MM)
+    return [("brick", -a, -b, 0.0), ("brick", b, -a, 90.0), ("brick", a, b, 0.0), ("brick", -b, a, 90.0)]
+
+
+def planks(count: int) -> list[Piece]:
+    """Planks that lie side by side."""
+    return stacked(*[(48.0, [("plank", 0.0, 0.0, 0.0)])] * count)
 
 
 # Name, pack, middle of the pack and its turn (mm, degrees), the block alone with its place (mm, degrees).
 CASES: list[tuple[str, list[Piece], tuple[float, float, float], Piece]] = [
-    ("01_pinwheel_of_arches", pinwheel("arch", 70, 36), (-30, 30, 20), ("cube", 110, -120, 15)),
-    ("02_pinwheel_of_planks", [*pinwheel("plank", 80, 40), ("cube", 0, 0, 0)], (20, -20, 0), ("brick", -130, 120, 40)),
-    ("03_pinwheel_of_bricks", pinwheel("brick", 60, 30), (10, 50, -25), ("cylinder", -60, -120, 0)),
+    ("01_pillar_in_an_eye", stacked(brick(), eye("cylinder")), (-30, 30, 20), ("cube", 120, -120, 15)),
+    ("02_three_bricks", stacked(brick(), brick(), brick()), (20, -20, 0), ("hexagon", -130, 120, 40)),
+    ("03_ring_around_a_square", [*ring(), *square(0, 0)], (20, 20, -25), ("cylinder", -120, -140, 0)),
+    ("04_two_doors_in_a_wall", stacked(door(1), brick(), door(-1)), (40, -30, 35), ("wedge", -120, 120, 0)),
+    ("05_row_between_walls", stacked(brick(), cube_and_wedges(), brick()), (-20, 0, 10), ("cylinder", 125, 125, 0)),
+    ("06_four_planks", planks(4), (-20, -30, -15), ("brick", 110, 130, 50)),
+    ("07_door_behind_bricks", stacked(door(-1), brick(), brick()), (30, 10, 60), ("cube", -125, -120, 70)),
     (
-        "04_bricks_in_two_columns",
-        [("brick", -30.3, -15.3, 0), ("brick", 30.3, -15.3, 0), ("brick", -30.3, 15.3, 0), ("brick", 30.3, 15.3, 0),
-         ("plank", 0, 50.9, 0)],
-        (40, -30, 35), ("hexagon", -120, 110, 0),
+        "08_square_of_three_kinds",
+        [*square(-24.2, 24.2), *wedges(34.0, 24.2, 90), ("brick", 0, -34.2, 0)],
+        (0, -30, -50), ("half_cylinder", -80, 140, 80),
     ),
+    ("09_plank_on_edge_between_bricks", stacked(brick(), edge(), brick()), (-30, 40, 0), ("triangle", 110, -120, 20)),
+    ("10_hexagon_between_planks", stacked(edge(), eye("hexagon"), edge()), (-20, -20, 75), ("arch", 90, 135, 10)),
     (
-        "05_planks_behind_a_wall",
-        [("plank", 0, -40.6, 0), ("plank", 0, 0, 0), ("plank", 0, 40.6, 0), ("arch", 58.6, -24, 90),
-         ("arch", 58.6, 47, 90)],
-        (-20, 0, 10), ("cube", 120, 125, 30),
-    ),
-    (
-        "06_corner",
-        [("plank", 0, 0, 0), ("plank", 60.6, 20, 90), ("cube", 20, 40.6, 0), ("cube", -20.6, 40.6, 0)],
-        (-50, -40, -15), ("triangle", 110, 120, 0),
-    ),
-    (
-        "07_wedges_behind_bricks",
-        [("brick", -30.3, 0, 0), ("brick", 30.3, 0, 0), ("wedge", -26.3, 32.6, 0), ("wedge", 26.3, 32.6, 0),
-         ("plank", 0, -35.6, 0)],
-        (30, 10, 60), ("cylinder", -125, -110, 0),
-    ),
-    (
-        "08_low_beside_high",
-        [("plank", -20, 0, 0), ("cube", 40.6, 0, 0), ("arch", -30, 38.6, 0), ("brick", 35.6, 35.6, 0)],
-        (0, -40, -50), ("brick", -60, 135, 80),
-    ),
-    (
-        "09_cubes_in_a_block",
-        [("cube", -20.3, -20.3, 0), ("cube", 20.3, -20.3, 0), ("cube", -20.3, 20.3, 0), ("cube", 20.3, 20.3, 0),
-         ("plank", 60.9, 0, 90)],
-        (-30, 40, 0), ("wedge", 110, -120, 20),
-    ),
-    (
-        "10_round_among_square",
-        [("cylinder", 0, 0, 0), ("brick", 35.6, 0, 90), ("brick", -35.6, 0, 90), ("plank", 0, 50.9, 0),
-         ("arch", 0, -48.9, 0)],
-        (-20, -30, 75), ("cube", 125, 110, 10),
-    ),
-    (
-        "11_wall_of_three",
-        [("arch", -35.3, 0, 0), ("arch", 35.3, 0, 0), ("plank", 0, 38.6, 0), ("brick", 0, -33.6, 0)],
-        (20, 20, -70), ("half_cylinder", -110, -125, 0),
+        "11_brick_row_and_door",
+        stacked(cube_and_wedges(), brick(), door(-1)), (20, 20, -70), ("plank", -130, -120, 30),
     ),
 ]  # fmt: skip
 
 
 def arrangement(pack: list[Piece], middle: tuple[float, float, float], alone: Piece) -> list[CaseObject]:
-    """The objects of a case, in the case's frame."""
+    """The objects of a case, in the case's frame; the lonely one last."""
     blocks = load_object_set("blocks")
     turn = math.radians(middle[2])
     placed = []
@@ -107,19 +144,67 @@ def arrangement(pack: list[Piece], middle: tuple[float, float, float], alone: Pi
         placed.append((name, px, py, degrees + middle[2]))
     objects = []
     for colour, (name, x, y, degrees) in zip(COLOURS, [*placed, alone], strict=False):
-        height = blocks.model(name, np.random.default_rng(0)).extents_m[2]
+        block = "plank" if name == EDGE else name
+        extents = blocks.model(block, np.random.default_rng(0)).extents_m
+        height = extents[1] if name == EDGE else extents[2]
         place = (MIDDLE_M[0] + 1e-3 * x, MIDDLE_M[1] + 1e-3 * y, 0.5 * height)
-        T = transform(place, Rotation.from_euler("z", degrees, degrees=True))
-        objects.append(CaseObject(name, (*colour, 1.0), T))
+        tip = Rotation.from_euler("x", 90.0 if name == EDGE else 0.0, degrees=True)
+        rotation = Rotation.from_euler("z", degrees, degrees=True) * tip
+        objects.append(CaseObject(block, (*colour, 1.0), transform(place, rotation)))
     return objects
 
 
+def free_blocks(objects: list[CaseObject]) -> set[int]:
+    """Indices of the blocks that a hand can close on."""
+    blocks, rng = load_object_set("blocks"), np.random.default_rng(0)
+    solids = [solid_of(blocks.model(entry.mesh, rng), entry.T_case_object) for entry in objects]
+    return set(itertools.chain.from_iterable(hold.blocks for hold in holds(solids)))
+
+
+def picture(path: Path) -> None:
+    """A sheet of all arrangements, seen from above by the simulator's renderer."""
+    import cv2
+
+    from grasp_sim.cell import SimCell
+
+    cell = SimCell("ur5", motion="fast", cameras=("fixed_camera",))
+    tiles = []
+    for name, *_ in CASES:
+        cell.reset(str(FOLDER / f"{name}.txt"), 0)
+        api = cell.world.api
+        view = api.computeViewMatrix([0.44, 0.0, 0.62], [0.5, 0.0, 0.0], [1, 0, 0])
+        projection = api.computeProjectionMatrixFOV(43.0, 1.0, 0.05, 2.0)
+        image = api.getCameraImage(360, 360, view, projection, renderer=cell.world.engine.renderer_flag)
+        rgba = np.reshape(image[2], (360, 360, 4))
+        tile = np.ascontiguousarray(rgba[:, :, 2::-1].astype(np.uint8))
+        cv2.putText(tile, name.replace("_", " "), (8, 350), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (20, 20, 20), 1, cv2.LINE_AA)
+        tiles.append(tile)
+    cell.close()
+    tiles.append(np.full_like(tiles[0], 255))
+    rows = [np.hstack(tiles[k : k + 4]) for k in range(0, 12, 4)]
+    cv2.imwrite(str(path), np.vstack(rows))
+
+
 def main() -> None:
-    """Write all files."""
+    """Write all files, each only after its pack was found to leave no room."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--picture", type=Path, help="write a sheet of all arrangements here")
+    arguments = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
+    made = {}
     for name, pack, middle, alone in CASES:
-        write_case(FOLDER / f"{name}.txt", arrangement(pack, middle, alone))
+        made[name] = arrangement(pack, middle, alone)
+        free = free_blocks(made[name])
+        print(f"{name:34s} {len(pack)} packed, free: {sorted(free)}")
+        if free != {len(pack)}:
+            raise SystemExit(f"{name}: a hand finds room at {sorted(free - {len(pack)})}, or none at the lonely block")
+    for old in FOLDER.glob("*.txt"):
+        old.unlink()
+    for name, objects in made.items():
+        write_case(FOLDER / f"{name}.txt", objects)
     print(f"wrote {len(CASES)} arrangements to {FOLDER.name}/")
+    if arguments.picture:
+        picture(arguments.picture)
 
 
 if __name__ == "__main__":

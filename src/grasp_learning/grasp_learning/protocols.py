@@ -63,7 +63,8 @@ class Protocol(Config):
                 folder = resources.find("config", self.cases)
             except resources.ResourceError as error:
                 raise ConfigError(str(error)) from error
-        files = sorted(folder.glob("*.txt"))
+        # A symlinked build keeps links to files that are gone.
+        files = sorted(file for file in folder.glob("*.txt") if file.is_file())
         if not files:
             raise ConfigError(f"{folder} holds no case files (*.txt)")
         return tuple(str(file.resolve()) for file in files)

@@ -16,6 +16,8 @@ from pathlib import Path
 import coacd
 import numpy as np
 import trimesh
+from scipy.optimize import linprog
+from scipy.spatial import HalfspaceIntersection
 
 from grasp_core.geometry import Array
 from grasp_sim.objects.models import BrokenModelError
@@ -24,7 +26,11 @@ SUFFIXES = (".obj", ".stl", ".ply")
 # A mesh whose convex hull has at most this share more volume is taken as convex.
 CONVEX_EXCESS = 0.03
 # Part of the cache key: raise it when what is cached changes.
-CACHE_VERSION = 2
+CACHE_VERSION = 3
+# The simulator meets a convex mesh this far outside of its surface (m); boxes, cylinders and spheres exactly at theirs.
+CONTACT_MARGIN_M = 0.001
+# A part keeps at least this share of its half thickness when it is made smaller.
+KEPT_SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -68,11 +74,35 @@ def read_mesh(path: Path) -> trimesh.Trimesh:
         raise BrokenModelError(f"{path}: holds no triangles")
     # Files with normals or texture coordinates list a corner once a face; geometry wants it once.
     mesh.merge_vertices(merge_tex=True, merge_norm=True)
+    if not mesh.is_volume:
+        mesh = _without_slivers(mesh)
     if not np.isfinite(mesh.vertices).all():
         raise BrokenModelError(f"{path}: has vertices that are not finite")
     if float(mesh.extents.min()) <= 1e-6 * float(mesh.extents.max()):
         raise BrokenModelError(f"{path}: is flat; its bounding box is {mesh.extents.tolist()}")
     return mesh
+
+
+def _without_slivers(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """The mesh without loose pieces of fewer than four triangles, which enclose nothing, where a solid is left."""
+    pieces = mesh.split(only_watertight=False)
+    solid = [piece for piece in pieces if len(piece.faces) >= 4]
+    return trimesh.util.concatenate(solid) if solid and len(solid) < len(pieces) else mesh
+
+
+def inset(part: trimesh.Trimesh, distance: float) -> trimesh.Trimesh:
+    """A convex part with every face moved inwards by ``distance`` (units of the mesh); less where it is too thin."""
+    hull = part.convex_hull
+    normals = hull.face_normals
+    offsets = -np.einsum("ij,ij->i", normals, hull.triangles[:, 0])
+    # The largest ball inside: its middle, its radius.
+    rows = np.c_[normals, np.ones(len(normals))]
+    ball = linprog([0, 0, 0, -1], A_ub=rows, b_ub=-offsets, bounds=[(None, None)] * 3 + [(0, None)])
+    if not ball.success or ball.x[3] <= 0.0:
+        return hull
+    distance = min(distance, (1.0 - KEPT_SHARE) * float(ball.x[3]))
+    points = HalfspaceIntersection(np.c_[normals, offsets + distance], ball.x[:3]).intersections
+    return trimesh.Trimesh(points).convex_hull
 
 
 def mass_properties(parts: list[trimesh.Trimesh]) -> tuple[float, Array, Array]:
@@ -93,12 +123,14 @@ def mass_properties(parts: list[trimesh.Trimesh]) -> tuple[float, Array, Array]:
 
 
 @functools.lru_cache(maxsize=4096)
-def prepare(path: Path, ready_parts: tuple[Path, ...] = ()) -> MeshData:
+def prepare(path: Path, ready_parts: tuple[Path, ...] = (), exact: bool = False) -> MeshData:
     """Everything needed to simulate a mesh file.
 
     Args:
         path: OBJ, STL or PLY, or a URDF with one mesh.
         ready_parts: convex parts that are at hand; empty to have them computed and cached.
+        exact: for a file in metres: make its parts smaller by what the simulator adds around them, so that contact
+            happens at the surface and blocks that touch in the file touch in the simulation.
 
     Raises:
         BrokenModelError: the file, or one of the parts, cannot be used.
@@ -110,7 +142,9 @@ def prepare(path: Path, ready_parts: tuple[Path, ...] = ()) -> MeshData:
     mesh = read_mesh(visual)
     part_files = ready_parts or _convex_parts(visual, mesh)
     bodies = [body for part in part_files for body in _split(read_mesh(part))]
-    volume, com, inertia = mass_properties(bodies)
+    volume, com, inertia = mass_properties([mesh] if mesh.is_volume else bodies)
+    if exact:
+        part_files = _cached(visual, "exact", lambda folder: _write_inset(part_files, folder))
     if visual.suffix.lower() != ".obj":
         visual = _cached(visual, "visual", lambda folder: _write_visual(mesh, folder))[0]
     low, high = np.asarray(mesh.bounds, dtype=np.float64)
@@ -126,6 +160,12 @@ def _write_visual(mesh: trimesh.Trimesh, folder: Path) -> None:
     mesh.export(folder / "visual.obj", include_texture=False)
 
 
+def _write_inset(parts: tuple[Path, ...], folder: Path) -> None:
+    for index, part in enumerate(parts):
+        smaller = inset(read_mesh(part), CONTACT_MARGIN_M)
+        smaller.export(folder / f"part_{index:02d}.obj", include_texture=False)
+
+
 def _convex_parts(path: Path, mesh: trimesh.Trimesh) -> tuple[Path, ...]:
     def write(folder: Path) -> None:
         for index, part in enumerate(_decompose(mesh)):
@@ -139,11 +179,12 @@ def _decompose(mesh: trimesh.Trimesh) -> list[trimesh.Trimesh]:
     if mesh.is_volume and hull.volume <= (1.0 + CONVEX_EXCESS) * abs(mesh.volume):
         return [hull]
     coacd.set_log_level("error")
+    # A sound mesh is cut as it is; one with holes is wrapped first, which thickens it, so that finer cuts are in vain.
     parts = coacd.run_coacd(
         coacd.Mesh(mesh.vertices, mesh.faces),
-        threshold=0.04,
+        threshold=0.02 if mesh.is_volume else 0.04,
         max_convex_hull=16,
-        preprocess_mode="auto",
+        preprocess_mode="off" if mesh.is_volume else "auto",
         preprocess_resolution=50,
         decimate=True,
         max_ch_vertex=64,

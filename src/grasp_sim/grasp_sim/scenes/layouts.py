@@ -17,6 +17,7 @@ from grasp_core.geometry import Array, apply, transform
 from grasp_sim.objects.meshes import prepare
 from grasp_sim.objects.models import BrokenModelError, MeshShape, ObjectModel
 from grasp_sim.objects.sets import load_object_set
+from grasp_sim.scenes.case_frames import R_mesh_case
 from grasp_sim.scenes.cases import CASE_MAX, CASE_MIN, CaseObject, T_base_case, read_case
 from grasp_sim.scenes.config import Container, SceneConfig, Sheet
 from grasp_sim.scenes.events import Hooks, SheetPull
@@ -93,11 +94,15 @@ def case(world: World, scene: SceneConfig, rng: np.random.Generator) -> None:
     entries = read_case(path)
     T_base = T_base @ _whole_motion(entries, scene, rng)
     for entry in entries:
-        thing = world.add(_case_model(entry, path, rng), T_base @ entry.T_case_object)
-        # One published line puts its block 2 cm into the table: what is too low is raised until it stands.
+        file = path.parent / "blocks" / entry.mesh
+        T_base_object = T_base @ entry.T_case_object
+        if file.is_file():
+            T_base_object = T_base_object @ transform((0.0, 0.0, 0.0), R_mesh_case(file).T)
+        thing = world.add(_case_model(entry, file, rng), T_base_object)
+        # What is too low is raised until it stands.
         sunk = world.config.support_z_m - world.api.getAABB(thing.body)[0][2]
         if sunk > CASE_SINK_M:
-            world.place(thing, transform((0.0, 0.0, sunk)) @ T_base @ entry.T_case_object)
+            world.place(thing, transform((0.0, 0.0, sunk)) @ T_base_object)
 
 
 def _whole_motion(entries: list[CaseObject], scene: SceneConfig, rng: np.random.Generator) -> Array:
@@ -192,12 +197,11 @@ def _top_at(world: World, point: Array, radius: float) -> float:
     return float(max(tops))
 
 
-def _case_model(entry: CaseObject, path: Path, rng: np.random.Generator) -> ObjectModel:
-    file = path.parent / "blocks" / entry.mesh
+def _case_model(entry: CaseObject, file: Path, rng: np.random.Generator) -> ObjectModel:
     if not file.is_file():
         model = load_object_set("blocks").model(entry.mesh.removesuffix(".obj"), rng)
         return _coloured(model, entry)
-    data = prepare(file)
+    data = prepare(file, exact=True)
     if not np.isfinite(data.volume):
         raise BrokenModelError(f"{file}: encloses no volume")
     centre = 0.5 * (data.low + data.high)
