@@ -23,8 +23,9 @@ from grasp_core.planning import Box, PlanOptions, PlanStatus  # noqa: E402
 from grasp_core.ports import StateError  # noqa: E402
 from grasp_description.grippers import load_gripper  # noqa: E402
 from grasp_sim.cell import load_cell_config  # noqa: E402
-from grasp_sim.pick_check import candidate_grasps, run_check  # noqa: E402
+from grasp_sim.pick_check import run_check  # noqa: E402
 from grasp_sim.ros_pick import RosTruth, connect  # noqa: E402
+from grasp_sim.scripted_grasps import candidate_grasps  # noqa: E402
 
 CAMERAS = ("fixed_camera", "wrist_camera")
 SCENE = "single"

@@ -46,6 +46,8 @@ class Limits(Config):
 
     workspace: BoxRegion
     """Where learned actions may put the tool."""
+    regions: dict[str, BoxRegion] = Field(default_factory=dict)
+    """The part of the workspace that each arm serves, by the arm's name; empty where every arm serves all of it."""
     motion_box: BoxRegion
     """Where the tool may be at any time, ready and drop poses included."""
     max_step_m: Positive = 0.06
@@ -62,6 +64,12 @@ class Limits(Config):
     """Oldest observation that an action may have been decided on; a slow policy's time to think is part of it."""
     max_start_error_rad: Positive = 0.1
     """Farthest a trajectory may start from where a joint is (rad, or m for a prismatic joint)."""
+
+    def region(self, arm: str | None) -> BoxRegion:
+        """Where learned actions may put the tool of an arm; none means the first."""
+        if arm is None:
+            return next(iter(self.regions.values()), self.workspace)
+        return self.regions.get(arm, self.workspace)
 
 
 class Skills(Config):
@@ -214,6 +222,12 @@ class CellConfig(Config):
         inner, outer = self.limits.workspace, self.limits.motion_box
         if not (outer.contains(np.array(inner.min_m)) and outer.contains(np.array(inner.max_m))):
             raise ValueError("limits.workspace must lie inside limits.motion_box")
+        if self.limits.regions and tuple(self.limits.regions) != tuple(self.arms):
+            given, arms = ", ".join(self.limits.regions), ", ".join(self.arms)
+            raise ValueError(f"limits.regions are of {given}; they must be of the arms, in their order: {arms}")
+        for name, region in self.limits.regions.items():
+            if not (inner.contains(np.array(region.min_m)) and inner.contains(np.array(region.max_m))):
+                raise ValueError(f"limits.regions: that of {name} must lie inside limits.workspace")
         return self
 
     def arm(self, name: str | None = None) -> tuple[str, ArmConfig]:

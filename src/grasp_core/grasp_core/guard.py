@@ -99,7 +99,7 @@ class Guard:
         if isinstance(action, Step):
             return self._admit_step(action, observation)
         if isinstance(action, Grasp):
-            self._check_inside(action.T_base_tcp[:3, 3], "the grasp")
+            self._check_inside(action.T_base_tcp[:3, 3], "the grasp", action.arm)
             return action, ()
         if isinstance(action, Push):
             return self._admit_push(action)
@@ -186,7 +186,7 @@ class Guard:
             text = f"a step of {angle:.3f} rad was clipped to {self.limits.max_step_rad} rad"
             found.append(self._count(Intervention("step_rotation", angle, self.limits.max_step_rad, text, "rad")))
         # Where the tool would end: the translation is turned into base axes and looked at there.
-        box = self.limits.workspace
+        box = self.limits.region(step.arm)
         R_base_frame = observation.axes(step.frame, step.arm)
         here = observation.arm(step.arm).T_base_tcp[:3, 3]
         there = here + R_base_frame @ shift
@@ -205,11 +205,11 @@ class Guard:
         return replace(step, T_delta=transform(shift, Rotation.from_rotvec(rotvec))), tuple(found)
 
     def _admit_push(self, push: Push) -> tuple[Push, tuple[Intervention, ...]]:
-        self._check_inside(push.start, "the start of the push")
+        self._check_inside(push.start, "the start of the push", push.arm)
         end = push.start + push.direction * push.length_m
-        if self.limits.workspace.contains(end, margin_m=1e-9):
+        box = self.limits.region(push.arm)
+        if box.contains(end, margin_m=1e-9):
             return push, ()
-        box = self.limits.workspace
         with np.errstate(divide="ignore", invalid="ignore"):
             to_low = (np.array(box.min_m) - push.start) / push.direction
             to_high = (np.array(box.max_m) - push.start) / push.direction
@@ -227,8 +227,8 @@ class Guard:
         if age_s < -limit_s:
             raise self._refusal("stale_state", age_s, limit_s, f"{what} has a stamp {-age_s:.2f} s in the future", "s")
 
-    def _check_inside(self, point: Array, what: str) -> None:
-        box = self.limits.workspace
+    def _check_inside(self, point: Array, what: str, arm: str | None) -> None:
+        box = self.limits.region(arm)
         if not box.contains(point, margin_m=1e-9):
             outside_m = float(np.linalg.norm(point - box.clamp(point)))
             where = ", ".join(f"{v:.3f}" for v in point)

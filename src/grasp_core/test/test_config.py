@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grasp_core import registry, resources, statistics
-from grasp_core.cell_config import CameraConfig, Limits
+from grasp_core.cell_config import CameraConfig, CellConfig, Limits
 from grasp_core.config import ConfigError, read_yaml
 
 BOX = {"min_m": (0, 0, 0), "max_m": (1, 1, 1)}
@@ -33,6 +33,16 @@ def test_configurations_are_frozen_and_copies_are_checked():
     assert limits.with_values(max_step_m=0.5).max_step_m == 0.5
     with pytest.raises(ConfigError):
         limits.with_values(max_step_m=0.0)
+
+
+def test_regions_are_of_the_arms_and_inside_the_workspace():
+    cell = CellConfig.from_yaml(resources.find("config", "cells/baxter.yaml"))
+    limits = cell.limits.model_dump(exclude_unset=True)
+    both = limits.pop("regions")
+    one = {"right": both["right"]}
+    for regions, words in ((one, "right, left"), ({**both, "left": limits["motion_box"]}, "that of left must lie")):
+        with pytest.raises(ConfigError, match=words):
+            cell.with_values(limits={**limits, "regions": regions})
 
 
 def test_camera_range():

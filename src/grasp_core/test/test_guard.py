@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from grasp_core.actions import Grasp, Push, Step
 from grasp_core.fakes import GANTRY_JOINTS
 from grasp_core.geometry import top_down, transform
-from grasp_core.guard import Refused
+from grasp_core.guard import Guard, Refused
 from grasp_core.ports import JointTrajectory, MotionStatus
 
 number = st.floats(-0.5, 0.5)
@@ -111,6 +111,20 @@ def test_grasps_and_pushes_outside_the_workspace_are_refused(gantry):
         with pytest.raises(Refused, match="outside the workspace"):
             cell.guard.admit(action, cell.observe())
     assert cell.guard.counts == {"workspace": 2}
+
+
+def test_each_arm_keeps_to_its_part_of_the_workspace(gantry):
+    cell = gantry()
+    left = {"min_m": (-0.2, 0.0, 0.0), "max_m": (0.2, 0.2, 0.3)}
+    right = {"min_m": (-0.2, -0.2, 0.0), "max_m": (0.2, 0.0, 0.3)}
+    guard = Guard(cell.guard.limits.with_values(regions={"left": left, "right": right}), {}, None, lambda: cell.now.ns)
+    there = Grasp(top_down((0.0, 0.1, 0.1)))
+    for arm in ("left", None):
+        guard.admit(replace(there, arm=arm), cell.observe())
+    with pytest.raises(Refused, match="outside the workspace"):
+        guard.admit(replace(there, arm="right"), cell.observe())
+    push = Push(np.array([0.0, 0.15, 0.1]), np.array([0.0, -1.0, 0.0]), 0.3, arm="left")
+    assert guard.admit(push, cell.observe())[0].length_m == pytest.approx(0.15)
 
 
 def test_stale_observations_and_states_are_refused(gantry):

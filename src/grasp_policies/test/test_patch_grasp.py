@@ -115,9 +115,9 @@ def test_the_region_covers_the_object_and_nothing_else() -> None:
 
 def test_each_arm_serves_its_side() -> None:
     grasp = PatchGraspConfig().grasp
-    assert arm_for(np.array([0.60, -0.02, 0.8]), grasp) == "left"
-    assert arm_for(np.array([0.60, -0.30, 0.8]), grasp) == "right"
-    assert arm_for(np.array([0.80, -0.02, 0.8]), grasp) == "right"
+    assert arm_for(np.array([0.60, 0.10, 0.8]), grasp) == "left"
+    assert arm_for(np.array([0.60, -0.10, 0.8]), grasp) == "right"
+    assert arm_for(np.array([0.90, 0.10, 0.8]), grasp) == "right"
 
 
 @pytest.mark.parametrize("exponent", [0.0, 1.0, 2.0])

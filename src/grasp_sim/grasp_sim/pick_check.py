@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -25,8 +25,7 @@ from tqdm import tqdm
 from grasp_core.actions import Grasp
 from grasp_core.cell import Cell, Reason, SceneError
 from grasp_core.cell_config import CellConfig
-from grasp_core.config import ConfigError
-from grasp_core.geometry import Array, top_down, transform
+from grasp_core.geometry import transform
 from grasp_core.planning import PlanOptions
 from grasp_core.ports import JointState
 from grasp_core.skills.ports import CellPorts
@@ -34,39 +33,9 @@ from grasp_core.statistics import wilson
 from grasp_description.grippers import GripperSpec, load_gripper
 from grasp_sim.cell import SimCell, load_cell_config
 from grasp_sim.kinematics import PlannerName
-from grasp_sim.objects import load_object_set
+from grasp_sim.scripted_grasps import ROUND_MODELS, SCENE_OF_SET, Target, arms_for, candidate_grasps, graspable_set
 
 log = logging.getLogger(__name__)
-
-# Clearance that the fingertips keep over the support (m).
-FLOOR_CLEARANCE_M = 0.006
-# How much wider than the object the fingers open, both sides together (m).
-OPENING_MARGIN_M = 0.03
-APPROACH_M = 0.10
-# Sets to choose from, and how far their sizes stay away from the ends of the stroke (m).
-PRIMITIVE_SETS = ("primitives", "primitives_wide")
-STROKE_MARGIN_M = 0.005
-HAND_GAP_M = 0.04
-# Models that can be held at any yaw.
-ROUND_MODELS = ("cylinder", "sphere")
-# The scene with one object from each set: a graph's scenes name their objects, a ``SimCell`` takes others.
-SCENE_OF_SET = {"primitives": "single", "primitives_wide": "single_wide"}
-# Yaws to try with what is round.
-ROUND_TURNS = tuple(float(v) for v in np.arange(8) * 0.25 * np.pi)
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where an object is and how large: ``T_base_object`` of its bounding box, edges along its axes (m).
-
-    ``round`` objects can be held at any yaw.
-    """
-
-    id: int
-    name: str
-    T_base_object: Array
-    extents_m: tuple[float, float, float]
-    round: bool = False
 
 
 class TruthSource(Protocol):
@@ -106,6 +75,7 @@ class Run:
     run: int
     seed: int
     object: str
+    arm: str
     x_m: float
     y_m: float
     yaw_rad: float
@@ -129,76 +99,6 @@ class Summary:
     reasons: dict[str, int]
     simulated_by: str
     runs: list[Run] = field(default_factory=list)
-
-
-def candidate_grasps(
-    target: Target, config: CellConfig, gripper: GripperSpec, style: Literal["top", "side"]
-) -> list[Grasp]:
-    """Scripted grasps of an upright primitive, best first: across its shorter horizontal edge, then the other way."""
-    R = target.T_base_object[:3, :3]
-    # The object's axis that stands most upright, and the two others.
-    up = int(np.abs(R[2]).argmax())
-    flat = sorted((axis for axis in range(3) if axis != up), key=lambda axis: target.extents_m[axis])
-    height = target.extents_m[up]
-    centre = target.T_base_object[:3, 3]
-    widths = [target.extents_m[axis] for axis in flat]
-    grasps = []
-    for axis, width in zip(flat, widths, strict=True):
-        closing = R[:, axis]
-        yaw = float(np.arctan2(closing[1], closing[0]))
-        if width > gripper.stroke_m[1] - 0.006:
-            continue
-        opening = min(gripper.stroke_m[1], width + OPENING_MARGIN_M)
-        if style == "side":
-            grasps.append(
-                Grasp(_side_grasp(centre, closing, width, config, gripper), width_m=opening, approach_m=APPROACH_M)
-            )
-            continue
-        for turn in ROUND_TURNS if target.round else (0.0, np.pi):
-            T = _top_grasp(centre, height, yaw + turn, width, config, gripper)
-            grasps.append(Grasp(T, width_m=opening, approach_m=APPROACH_M))
-    return grasps
-
-
-def _top_grasp(
-    centre: Array, height: float, yaw: float, width: float, config: CellConfig, gripper: GripperSpec
-) -> Array:
-    # The pads move along the approach while they close; the tool's origin is where they meet when closed.
-    shift = gripper.pad_offset_m(width)
-    pads_z = centre[2] + max(0.0, 0.5 * height - 0.03)
-    lowest = config.support_z_m + FLOOR_CLEARANCE_M + gripper.tip_beyond_pad_m
-    opening = min(gripper.stroke_m[1], width + OPENING_MARGIN_M)
-    deepest = max(gripper.pad_offset_m(float(w)) for w in np.linspace(width, opening, 20))
-    z = max(pads_z + shift, lowest + deepest, config.limits.workspace.min_m[2])
-    return top_down((centre[0], centre[1], z), yaw)
-
-
-def _side_grasp(centre: Array, closing: Array, width: float, config: CellConfig, gripper: GripperSpec) -> Array:
-    # Horizontal approach, fingers closing horizontally across ``closing``, from the robot's side.
-    x = np.array([closing[0], closing[1], 0.0])
-    x /= np.linalg.norm(x)
-    z = np.cross([0.0, 0.0, 1.0], x)
-    if z @ np.array([centre[0], centre[1], 0.0]) < 0.0:
-        x, z = -x, -z
-    y = np.cross(z, x)
-    point = centre - z * gripper.pad_offset_m(width)
-    return transform(point, np.stack([x, y, z], axis=1))
-
-
-def graspable_set(config: CellConfig) -> str:
-    """The set of primitives whose sizes the cell's (first) gripper can hold.
-
-    Raises:
-        ConfigError: none fits.
-    """
-    gripper = load_gripper(config.grippers[config.arm()[1].gripper].kind)
-    for name in PRIMITIVE_SETS:
-        low, high = load_object_set(name).config.size_m
-        # What is thinner than the gap between a hand's neighbouring fingers rolls out between them.
-        least = HAND_GAP_M if gripper.breakaway else gripper.stroke_m[0] + STROKE_MARGIN_M
-        if low > least and high < gripper.stroke_m[1] - STROKE_MARGIN_M:
-            return name
-    raise ConfigError(f"none of {', '.join(PRIMITIVE_SETS)} fits between fingers that open {gripper.stroke_m} m")
 
 
 def run_check(
@@ -251,14 +151,15 @@ def _one_run(
     try:
         cell.reset(scene, seed)
     except SceneError as error:
-        return Run(run, seed, "", 0.0, 0.0, 0.0, False, "scene", str(error), None, 0.0, 0.0)
+        return Run(run, seed, "", "", 0.0, 0.0, 0.0, False, "scene", str(error), None, 0.0, 0.0)
     target = truth.targets()[0]
     grasps = candidate_grasps(target, config, gripper, style)
+    grasps = [replace(grasp, arm=arm) for arm in arms_for(target, config) for grasp in grasps]
     chosen = next((g for g in grasps if reachable is None or reachable(g)), grasps[0] if grasps else None)
     x, y = target.T_base_object[:2, 3].tolist()
     if chosen is None:
         text = f"{target.name} is wider than the gripper opens"
-        return Run(run, seed, target.name, x, y, 0.0, False, "too_wide", text, None, 0.0, 0.0)
+        return Run(run, seed, target.name, "", x, y, 0.0, False, "too_wide", text, None, 0.0, 0.0)
     outcome = cell.execute(chosen)
     info: Mapping[str, Any] = outcome.info
     # The truth judges: as the cell tells it of the moment after the lift, or as it is now.
@@ -270,6 +171,7 @@ def _one_run(
         run,
         seed,
         target.name,
+        chosen.arm or "",
         round(x, 4),
         round(y, 4),
         round(float(np.arctan2(T[1, 0], T[0, 0])), 4),

@@ -26,7 +26,7 @@ from grasp_core.geometry import transform
 from grasp_core.ports import StateError
 from grasp_description.cell_kinematics import CellKinematics, GripperGeometry
 from grasp_interfaces.srv import ResetScene
-from grasp_sim.pick_check import ROUND_MODELS, Target
+from grasp_sim.scripted_grasps import ROUND_MODELS, Target
 
 log = logging.getLogger(__name__)
 

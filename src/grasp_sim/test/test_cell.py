@@ -12,7 +12,8 @@ from grasp_core.cell import Reason
 from grasp_core.geometry import transform
 from grasp_description.grippers import load_gripper
 from grasp_sim.cell import SimCell, load_cell_config
-from grasp_sim.pick_check import SimTruth, _reachable_in, candidate_grasps, graspable_set, run_check
+from grasp_sim.pick_check import SimTruth, _reachable_in, run_check
+from grasp_sim.scripted_grasps import candidate_grasps, graspable_set
 
 CAMERAS = ("fixed_camera",)
 

@@ -34,13 +34,13 @@ class ArmReach(Config):
 class GraspSettings(Config):
     """How a pixel and an angle become a motion."""
 
-    low_m: Plane = (0.53, -0.35)
+    low_m: Plane = (0.525, -0.195)
     """Smallest x and y of a grasp point, base frame."""
-    high_m: Plane = (0.85, 0.01)
+    high_m: Plane = (0.765, 0.195)
     """Largest x and y of a grasp point."""
     arms: Annotated[tuple[ArmReach, ...], Field(min_length=1)] = (
-        ArmReach(arm="left", low_m=(0.53, -0.06), high_m=(0.70, 0.01)),
-        ArmReach(arm="right", low_m=(0.53, -0.35), high_m=(0.85, 0.01)),
+        ArmReach(arm="left", low_m=(0.525, 0.0), high_m=(0.765, 0.195)),
+        ArmReach(arm="right", low_m=(0.525, -0.195), high_m=(0.765, 0.0)),
     )
     """The first arm whose part a grasp point lies in takes it; the last takes what no part covers."""
     depth_m: NotNegative = 0.03
@@ -79,7 +79,7 @@ class PatchGraspConfig(Config):
     """Everything that the weights depend on; stored beside them in the checkpoint's card."""
 
     map: MapSettings = MapSettings(
-        corner_m=(0.44, -0.42, 0.74), pixels=168, pixel_m=0.003, max_height_m=0.25, camera="head_camera"
+        corner_m=(0.393, -0.252, 0.74), pixels=168, pixel_m=0.003, max_height_m=0.25, camera="head_camera"
     )
     """The table from above; its ``camera`` is the head's."""
     patch_px: Annotated[int, Field(ge=9, le=255)] = 37
