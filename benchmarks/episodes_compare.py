@@ -95,7 +95,7 @@ def without_ros(args: Arguments, chosen: PolicyChoice) -> Found:
     asked = direct.Episodes(
         args.cell, chosen.policy, chosen.checkpoint, args.scene, args.objects, args.episodes, args.seed, args.motion
     )
-    records = list(direct.run(asked))
+    records = [record for record, _ in direct.run(asked)]
     return Found(
         sum(r.attempts for r in records),
         sum(r.successes for r in records),

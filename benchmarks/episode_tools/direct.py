@@ -15,9 +15,10 @@ from grasp_core.actions import Action
 from grasp_core.cell import Outcome
 from grasp_core.observation import Observation
 from grasp_core.policy import Goal, Policy
+from grasp_core.recording import RecordedEpisode, RecordedStep
 from grasp_core.skills.transfer import go_to_state
 from grasp_episodes.judges import Truth, TruthJudge
-from grasp_episodes.runner import Decided, EpisodeRecord, EpisodeRunner, RunnerConfig
+from grasp_episodes.runner import Decided, EpisodeRecord, EpisodeRunner, Listeners, RunnerConfig, StepRecord
 from grasp_episodes.timing import StageClock
 from grasp_policies.node_config import find_checkpoint
 from grasp_sim.cell import SimCell
@@ -86,6 +87,7 @@ class DirectDecider:
 
     def __init__(self, policy: Policy, cell: DirectCell) -> None:
         self._policy, self._cell = policy, cell
+        self.seen: list[Observation] = []
 
     def begin(self, goal: Goal, seed: int) -> None:
         """Begin an episode."""
@@ -94,26 +96,36 @@ class DirectDecider:
     def decide(self, observation: Observation, not_before_ns: int, cancel: threading.Event) -> Decided:
         """The next action."""
         decision = self._policy.act(observation)
+        self.seen.append(observation)
         return Decided(decision, observation.stamp_ns, self._cell.now_ns())
 
 
-def run(asked: Episodes) -> Iterator[EpisodeRecord]:
-    """Run them, one after another."""
+def run(asked: Episodes) -> Iterator[tuple[EpisodeRecord, RecordedEpisode]]:
+    """Run them, one after another; each with what a recording would have kept of it."""
     factory: Any = registry.load("grasp.policies", asked.policy)
     policy = factory.load(find_checkpoint(asked.checkpoint), "cpu", {})
     cameras = tuple(need.name for need in policy.spec.cameras if need.name)
-    sim = SimCell(
-        asked.cell,
-        cameras=cameras,
-        motion=asked.motion,
-        planner="ompl",
-        after_grasp="drop",
-        count=(asked.objects,) * 2,
-    )
+    count = (asked.objects, asked.objects)
+    sim = SimCell(asked.cell, cameras=cameras, motion=asked.motion, planner="ompl", after_grasp="drop", count=count)
     cell = DirectCell(sim)
     judge = TruthJudge(cell.look, sim.config.limits.workspace)
-    runner = EpisodeRunner(cell, DirectDecider(policy, cell), judge, RunnerConfig(), StageClock(cell.now_ns))
+    decider, steps = DirectDecider(policy, cell), list[StepRecord]()
+    told = Listeners(step=lambda step, _: steps.append(step))
+    runner = EpisodeRunner(cell, decider, judge, RunnerConfig(), StageClock(cell.now_ns), told)
     for k in trange(asked.episodes, desc="episodes without ROS"):
-        sim.reset(asked.scene, asked.seed + k)
-        yield runner.run(Goal(), asked.seed + k)
+        seed = asked.seed + k
+        sim.reset(asked.scene, seed)
+        steps.clear()
+        decider.seen.clear()
+        record = runner.run(Goal(), seed)
+        recorded = tuple(_recorded(step, seen) for step, seen in zip(steps, decider.seen, strict=True))
+        name = f"direct_{seed}"
+        yield record, RecordedEpisode(name, asked.cell, asked.policy, asked.scene, seed, recorded, cell.observe())
     sim.close()
+
+
+def _recorded(step: StepRecord, seen: Observation) -> RecordedStep:
+    outcome, judged = step.outcome, step.judgement
+    is_done = outcome.commanded is not None
+    reason = str(outcome.reason)
+    return RecordedStep(seen, outcome.requested, step.decision.value, is_done, judged.success, judged.changed, reason)
