@@ -48,12 +48,8 @@ class CalibrateNode(Node):
         self.create_subscription(
             CameraInfo, info_topic, self._on_info, qos_profile_sensor_data, callback_group=incoming
         )
-        for name, step in (
-            ("capture", self._capture),
-            ("undo", self._undo),
-            ("solve", self._solve),
-            ("save", self._save),
-        ):
+        steps = {"capture": self._capture, "undo": self._undo, "solve": self._solve, "save": self._save}
+        for name, step in steps.items():
             self.create_service(Trigger, f"~/{name}", self._answer(step), callback_group=services)
         me = self.get_fully_qualified_name()
         self.get_logger().info(
@@ -86,10 +82,11 @@ class CalibrateNode(Node):
 
     def _capture(self) -> str:
         p = self._settings
-        after_ns, end_s = self.get_clock().now().nanoseconds, time.monotonic() + p.timeout_s
-        T_base_tool, why_not = None, f"no new image in {p.timeout_s:g} s; is the camera publishing?"
+        # Newer than what is there already, by the camera's own stamps: its clock need not be this node's.
+        after_ns, end_s = stamp_ns(self._image.header.stamp) if self._image else -1, time.monotonic() + p.timeout_s
+        why_not = f"no new image in {p.timeout_s:g} s; is the camera publishing?"
         # A motion may just be ending: pictures are waited for until one shows the tool at rest.
-        while T_base_tool is None:
+        while True:
             with self._news:
                 left_s = end_s - time.monotonic()
                 image = self._news.wait_for(partial(self._newer, after_ns), left_s) if left_s > 0.0 else None
@@ -98,6 +95,7 @@ class CalibrateNode(Node):
             after_ns = stamp_ns(image.header.stamp)
             try:
                 T_base_tool = ros.pose_at_rest(self._buffer, p.base_frame, p.tool_frame, after_ns, p.timeout_s)
+                break
             except ros.NotAtRestError as error:
                 why_not = str(error)
         intrinsics = None if self._info is None else ros.intrinsics_of(self._info)

@@ -46,6 +46,10 @@ class MountConfig(Config):
             )
         return self
 
+    def __str__(self) -> str:
+        where, turned = (", ".join(f"{v:.4f}" for v in values) for values in (self.translation, self.rotation))
+        return f"{self.camera_frame} in {self.parent_frame}: ({where}) m, quaternion x y z w ({turned})"
+
     @classmethod
     def of(cls, T_parent_camera: Array, parent_frame: str, camera_frame: str) -> Self:
         """From a transform [4, 4]."""

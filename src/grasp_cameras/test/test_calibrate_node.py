@@ -52,7 +52,8 @@ class Robot:
         from grasp_cameras import ros_conversions as conversions
 
         T_base_tool, picture = self.now
-        stamp_ns = self.node.get_clock().now().nanoseconds
+        # A clock of its own, as a simulator's.
+        stamp_ns = self.node.get_clock().now().nanoseconds - 1_700_000_000 * 10**9
         head = conversions.header(stamp_ns, "wrist_optical")
         T_base_tool = T_base_tool @ transform((self.speed_m_s * (stamp_ns % 10**11) * 1e-9, 0.0, 0.0))
         if self.with_tf:
