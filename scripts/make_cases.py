@@ -7,7 +7,7 @@ stand on the table. Each pack is wider than the gripper opens, and leaves no gap
 its blocks; ``grasp_sim.scenes.room`` proves it for 24 closing directions before a file is written.
 
 ``python scripts/make_cases.py`` (with ``env.sh`` sourced) writes the files again, and with ``--picture FILE`` a sheet
-of all of them as the camera above the table would see them.
+of all of them, seen from the front.
 """
 
 from __future__ import annotations
@@ -172,8 +172,8 @@ def picture(path: Path) -> None:
     for name, *_ in CASES:
         cell.reset(str(FOLDER / f"{name}.txt"), 0)
         api = cell.world.api
-        view = api.computeViewMatrix([0.44, 0.0, 0.62], [0.5, 0.0, 0.0], [1, 0, 0])
-        projection = api.computeProjectionMatrixFOV(43.0, 1.0, 0.05, 2.0)
+        view = api.computeViewMatrix([0.95, 0.0, 0.62], [0.5, 0.0, 0.0], [-1, 0, 0.7])
+        projection = api.computeProjectionMatrixFOV(36.0, 1.0, 0.05, 2.0)
         image = api.getCameraImage(360, 360, view, projection, renderer=cell.world.engine.renderer_flag)
         rgba = np.reshape(image[2], (360, 360, 4))
         tile = np.ascontiguousarray(rgba[:, :, 2::-1].astype(np.uint8))

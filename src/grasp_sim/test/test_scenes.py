@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
+import itertools
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from grasp_core.cell import SceneError
 from grasp_core.geometry import difference, invert, transform
@@ -11,7 +14,10 @@ from grasp_sim.scenes import build_scene, load_scene, scene_names
 from grasp_sim.scenes.build import in_scene
 from grasp_sim.scenes.case_frames import R_mesh_case
 from grasp_sim.scenes.cases import CaseObject, T_base_case, read_case, write_case
+from grasp_sim.scenes.config import Pack
 from grasp_sim.scenes.events import Hooks, SheetPull
+from grasp_sim.scenes.packs import cut
+from grasp_sim.scenes.room import Solid, holds
 
 CASES = Path(__file__).resolve().parents[4] / "shared" / "data" / "push_grasp_cases"
 
@@ -28,6 +34,8 @@ def test_settles_with_the_right_count(ur5, name):
     scene = load_scene(name)
     assert report.settled
     low, high = scene.count
+    if scene.kind == "pack":
+        high += scene.pack.alone[1]
     assert low <= report.count + len(report.lost) <= high
     assert all(in_scene(ur5.world, thing) for thing in ur5.world.present())
 
@@ -47,6 +55,35 @@ def test_counts_are_uniform(ur5):
         counts[build_scene(ur5.world, scene, np.random.default_rng(seed)).count] += 1
     assert set(counts) == {2, 3, 4, 5}
     assert min(counts.values()) >= 5
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(3, 8))
+def test_a_slab_is_cut_without_a_gap_into_boxes_that_can_be_grasped(seed, count):
+    wanted = Pack()
+    pieces = cut(wanted, np.random.default_rng(seed), count)
+    assert len(pieces) == count
+    x, y, a, b = np.array(pieces).T
+    edges = np.sort([a, b], axis=0)
+    assert edges[0].min() >= wanted.breadth_m[0] - 1e-9
+    assert edges[0].max() <= wanted.breadth_m[1]
+    assert edges[1].max() <= wanted.length_m
+    length, breadth = ((c + 0.5 * e).max() - (c - 0.5 * e).min() for c, e in ((x, a), (y, b)))
+    assert min(length, breadth) > 0.110
+    # No overlap and no hole: apart along x or y, and together as large as the slab.
+    for (x1, y1, a1, b1), (x2, y2, a2, b2) in itertools.combinations(pieces, 2):
+        assert max(abs(x1 - x2) - 0.5 * (a1 + a2), abs(y1 - y2) - 0.5 * (b1 + b2)) > -1e-9
+    assert (a * b).sum() == pytest.approx(length * breadth)
+
+
+def test_no_hand_finds_room_in_a_slab():
+    for seed in range(4):
+        gap = load_scene("boxes_packed").gap_m
+        corners = [
+            [[x + i * (a - gap), y + j * (b - gap), z] for i in (-0.5, 0.5) for j in (-0.5, 0.5) for z in (0.0, 0.045)]
+            for x, y, a, b in cut(Pack(), np.random.default_rng(seed), 3 + seed)
+        ]
+        assert not holds([Solid((np.array(points),)) for points in corners], angles=8, step_m=0.002)
 
 
 def test_unknown_scene_lists_the_known():

@@ -13,7 +13,7 @@ from grasp_core.cell_config import BoxRegion
 from grasp_core.geometry import Array, apply, invert, transform
 from grasp_sim.objects import BrokenModelError, ObjectSet, load_object_set
 from grasp_sim.objects.sets import Split
-from grasp_sim.scenes import layouts
+from grasp_sim.scenes import layouts, packs
 from grasp_sim.scenes.config import Container, SceneConfig
 from grasp_sim.world import SimObject, World
 
@@ -21,7 +21,7 @@ from grasp_sim.world import SimObject, World
 OUTSIDE_MARGIN_M = 0.03
 # Objects that were put in place may touch or overlap a little: for this long they come apart without gaining speed (s).
 RELAX_S = 0.2
-PLACED = ("rows", "case", "single")
+PLACED = ("rows", "pack", "case", "single")
 
 
 @dataclass
@@ -174,6 +174,10 @@ def _spawn(
         return None
     if scene.kind == "rows":
         layouts.rows(world, scene, rng, objects.sample(rng, number), region)
+        return None
+    if scene.kind == "pack":
+        others = objects.sample(rng, scene.pack.alone[1]) if scene.pack.alone[1] else []
+        packs.pack(world, scene.pack, scene.gap_m, rng, others, number, region)
         return None
     if scene.kind == "single":
         layouts.single(world, rng, objects.sample(rng, 1)[0], region)

@@ -59,11 +59,33 @@ class Sheet(Config):
     size_m: Positive = 0.30
 
 
+class Pack(Config):
+    """A slab that is cut at random into boxes; for kind pack, where ``count`` is the number of boxes."""
+
+    side_m: Range = (0.116, 0.175)
+    """Edges of the slab; more than the gripper opens, or it is taken as a whole."""
+    breadth_m: Range = (0.030, 0.058)
+    """Shortest edge of a box: no box is thinner, each can be grasped once it is free."""
+    length_m: Positive = 0.13
+    """Longest edge of a box."""
+    height_m: Range = (0.036, 0.052)
+    """Height of the boxes of a slab."""
+    uneven_m: NotNegative = 0.002
+    """How far single boxes are higher or lower."""
+    density_kg_m3: Range = (450.0, 650.0)
+    """Of the boxes."""
+    alone: tuple[int, int] = (0, 2)
+    """Fewest and most objects of the scene's set that stand alone beside the slab."""
+    clearance_m: NotNegative = 0.04
+    """Least distance of those to anything else."""
+
+
 class SceneConfig(Config):
     """A scene."""
 
-    kind: Literal["drop", "rows", "case", "wall", "single"]
-    """Dropped at random; packed in rows; an arrangement from a file; hung on a wall; one object upright."""
+    kind: Literal["drop", "rows", "pack", "case", "wall", "single"]
+    """Dropped at random; packed in two rows; a slab cut into boxes that no hand can
+    grasp at first; an arrangement from a file; hung on a wall; one object upright."""
     objects: str = "random"
     """Name of the object set."""
     count: tuple[int, int] = (4, 10)
@@ -76,6 +98,7 @@ class SceneConfig(Config):
     drop_m: NotNegative = 0.06
     """Height above what lies there from which objects fall."""
     container: Container | None = None
+    pack: Pack = Pack()
     wall: Wall | None = None
     sheet: Sheet | None = None
     case: str | None = None
@@ -85,7 +108,7 @@ class SceneConfig(Config):
     turn_rad: NotNegative = 0.0
     """For kind case: the whole arrangement is turned by up to this about its middle."""
     gap_m: NotNegative = 0.0005
-    """Between neighbours in packed rows."""
+    """Between neighbours in packed rows and slabs."""
     row_turn_rad: NotNegative = 3.1416
     """Rows are turned by up to this angle."""
     settle_s: Positive = 4.0
