@@ -259,10 +259,13 @@ def test_the_gripper_grips_under_both_types(client, graph):
     assert held.position == pytest.approx(0.05, abs=2e-3)
     goal = ParallelGripperCommand.Goal()
     goal.command.position = [0.09]
+    client.feedback.clear()
     handle = client.send(ParallelGripperCommand, "/gripper_controller/parallel_gripper_cmd", goal)
     found = client.wait(handle.get_result_async()).result
     assert found.reached_goal
     assert found.state.position[0] == pytest.approx(0.09, abs=2e-3)
+    widths = [told.feedback.state.position[0] for told in client.feedback]
+    assert min(widths) < 0.08, "it told nothing on the way"
     goal.command.position = [float("nan")]
     assert not client.send(ParallelGripperCommand, "/gripper_controller/parallel_gripper_cmd", goal).accepted
 
@@ -275,3 +278,35 @@ def test_a_silent_gripper_is_told_and_its_goal_ends(client, graph):
     robot.fault("gripper_silent", on=False)
     assert wait_until(lambda: client.problems["gripper_driver: gripper"] == "ready", WAIT_S)
     assert grip(client, 0.08).result.reached_goal
+
+
+BREAKS_DOWN = """
+from types import SimpleNamespace
+from rclpy.node import Node
+from grasp_control.ros_running import run_driver
+
+class Driver(Node):
+    def __init__(self):
+        super().__init__("driver")
+        self.failure = None
+        self.create_timer(0.1, self.fail)
+    def fail(self):
+        self.failure = ValueError("nobody hears of the arm")
+    def rest(self):
+        print("at rest", flush=True)
+    def close(self):
+        print("closed", flush=True)
+
+run_driver("driver_node", Driver, 2)
+"""
+
+
+def test_a_driver_that_breaks_down_comes_to_rest_and_ends_with_an_error():
+    with domain_id() as domain:
+        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
+        done = subprocess.run(
+            [sys.executable, "-c", BREAKS_DOWN], env=environment, capture_output=True, text=True, timeout=WAIT_S
+        )
+    assert done.returncode == 1
+    assert done.stdout.split("\n")[:2] == ["at rest", "closed"]
+    assert "nobody hears of the arm" in done.stderr

@@ -43,8 +43,9 @@ class GuardedDriver:
         goal: Array | None,
         goal_time_s: float | None,
         cancel: Cancel | None,
+        number: int | None = None,
     ) -> MotionResult:
-        """Follow a trajectory if the guard admits it, stretched where it was too fast."""
+        """Follow a trajectory if the guard admits it, stretched where it was too fast; ``number`` as in ``UrArm``."""
         tolerances = self.arm.tolerances(path, goal, goal_time_s)
         try:
             state = self.arm.state()
@@ -55,7 +56,7 @@ class GuardedDriver:
                 admitted, _ = self._guard.admit_trajectory(trajectory, state, self.arm.name)
         except Refused as refusal:
             return MotionResult(MotionStatus.REJECTED, state, str(refusal))
-        return self.arm.follow(admitted, tolerances, cancel)
+        return self.arm.follow(admitted, tolerances, cancel, number)
 
     def stream(self, step: JointTrajectory, deadman_s: float) -> str:
         """One streamed step: towards the last point within its time. Returns why it was left out, or nothing.

@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
@@ -21,15 +17,11 @@ from grasp_control import ros_conversions as ros
 from grasp_control.arm_guard import GuardedDriver
 from grasp_control.node_parameters import ArmParameters
 from grasp_control.ros_arm_actions import ArmActions
+from grasp_control.ros_running import run_driver
 from grasp_control.safety_node import SafetyNode
 from grasp_core import registry, resources
 from grasp_core.cell_config import CellConfig
-from grasp_core.config import ConfigError
-from grasp_core.resources import ResourceError
 from grasp_description.cell_kinematics import CellKinematics
-
-# Rounds of the executor after the arm has come to rest: results leave through it.
-LAST_WORDS = 20
 
 
 class ArmNode(Node):
@@ -54,12 +46,19 @@ class ArmNode(Node):
         self.create_service(Trigger, "~/recover", self._recover, callback_group=MutuallyExclusiveCallbackGroup())
         self.add_on_set_parameters_callback(self._set)
         self.create_timer(1.0, self._diagnose)
+        self.failure: BaseException | None = None
         self._problem = "not connected yet"
         self._over = threading.Event()
         self._publisher = threading.Thread(target=self._publish, daemon=True, name="joint states")
         self._publisher.start()
 
     def _publish(self) -> None:
+        try:
+            self._pass_readings_on()
+        except Exception as error:  # noqa: BLE001 # an arm that nobody hears of any more must not go on
+            self.failure = error
+
+    def _pass_readings_on(self) -> None:
         """The driver's readings as they come, no faster than ``state_hz``."""
         reading, sent_ns = None, 0
         while not self._over.is_set():
@@ -110,46 +109,18 @@ class ArmNode(Node):
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
-    def close(self) -> None:
+    def rest(self) -> None:
         """Bring the arm to rest and let go of it."""
         self._over.set()
         self.arm.close()
         self._publisher.join(2.0)
 
-
-def _spin(executor: SingleThreadedExecutor, told: threading.Event) -> None:
-    while not told.is_set():
-        executor.spin_once(timeout_sec=0.2)
+    close = rest
 
 
 def main(args: list[str] | None = None) -> None:
     """Run the driver until it is told to stop."""
-    # Not rclpy's own handlers: they end the context at once, while goals still have to be told how they ended.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    told = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: told.set())
-    node = None
-    try:
-        node = ArmNode()
-        safety = SingleThreadedExecutor()
-        safety.add_node(SafetyNode(node.arm))
-        stopper = threading.Thread(target=_spin, args=(safety, told), daemon=True, name="e-stop")
-        stopper.start()
-        executor = MultiThreadedExecutor(num_threads=6)
-        executor.add_node(node)
-        while not told.is_set():
-            executor.spin_once(timeout_sec=0.2)
-        node.close()
-        for _ in range(LAST_WORDS):
-            executor.spin_once(timeout_sec=0.02)
-        stopper.join(1.0)
-    except (ConfigError, ResourceError, LookupError) as error:
-        raise SystemExit(f"arm_node: {error}") from error
-    finally:
-        if node is not None:
-            node.close()
-        rclpy.try_shutdown()
+    run_driver("arm_node", ArmNode, 6, lambda node: SafetyNode(node.arm), args)  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

@@ -44,7 +44,9 @@ class ArmSettings(Config):
     """Speed below which the arm counts as standing."""
     stream_rad_s2: Positive = 8.0
     """Acceleration of streamed steps."""
-    recover_timeout_s: Positive = 12.0
+    recover_timeout_s: Positive = 30.0
     """Longest time for unlocking, power and brakes."""
+    realtime_priority: Annotated[int, Field(ge=0, le=90)] = 0
+    """Priority of the servo process among real-time processes (SCHED_FIFO); 0: none. Needs the right to it."""
     answer_timeout_s: Positive = 10.0
     """A servo process that is silent for so long is ended and started again."""

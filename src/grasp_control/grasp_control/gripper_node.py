@@ -3,29 +3,21 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from grasp_control import ros_conversions as ros
 from grasp_control.node_parameters import GripperParameters
 from grasp_control.ros_gripper_actions import GripperActions
+from grasp_control.ros_running import run_driver
 from grasp_core import registry, resources
 from grasp_core.cell_config import CellConfig
 from grasp_core.config import ConfigError
 from grasp_core.ports import StateError
-from grasp_core.resources import ResourceError
 from grasp_description.grippers import load_gripper
-
-LAST_WORDS = 20
 
 
 class GripperNode(Node):
@@ -50,6 +42,7 @@ class GripperNode(Node):
         self.create_timer(1.0 / p.state_hz, self._publish, callback_group=MutuallyExclusiveCallbackGroup())
         self.create_timer(1.0, self._diagnose)
         self._problem: str | None = None
+        self.failure: BaseException | None = None
 
     def _publish(self) -> None:
         problem = self.gripper.problem
@@ -61,9 +54,11 @@ class GripperNode(Node):
                 self.get_logger().info(f"gripper {self.gripper.name} is ready")
             self._diagnose()
         try:
-            positions = self.gripper.state().positions
+            state = self.gripper.state()
         except StateError:
             return
+        positions = state.positions
+        self._actions.on_state(state)
         names, zeros = list(positions), [0.0] * len(positions)
         stamp_ns = self.get_clock().now().nanoseconds
         prefix = self._p.tf_prefix
@@ -80,29 +75,18 @@ class GripperNode(Node):
         response.success, response.message = True, "the fingers were told to stop"
         return response
 
+    def rest(self) -> None:
+        """Stop the fingers."""
+        self.gripper.stop()
+
+    def close(self) -> None:
+        """Let go of the gripper."""
+        self.gripper.close()
+
 
 def main(args: list[str] | None = None) -> None:
     """Run the driver until it is told to stop."""
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    told = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: told.set())
-    node = None
-    try:
-        node = GripperNode()
-        executor = MultiThreadedExecutor(num_threads=5)
-        executor.add_node(node)
-        while not told.is_set():
-            executor.spin_once(timeout_sec=0.2)
-        node.gripper.stop()
-        for _ in range(LAST_WORDS):
-            executor.spin_once(timeout_sec=0.02)
-    except (ConfigError, ResourceError, LookupError) as error:
-        raise SystemExit(f"gripper_node: {error}") from error
-    finally:
-        if node is not None:
-            node.gripper.close()
-        rclpy.try_shutdown()
+    run_driver("gripper_node", GripperNode, 5, args=args)
 
 
 if __name__ == "__main__":

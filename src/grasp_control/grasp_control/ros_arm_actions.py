@@ -58,6 +58,7 @@ class ArmActions:
         self._running: ServerGoalHandle | None = None
         self._next_feedback = 0.0
         self._lock = threading.Lock()
+        self._order: dict[bytes, int] = {}
         group = ReentrantCallbackGroup()
         self._server = ActionServer(
             node,
@@ -65,6 +66,7 @@ class ArmActions:
             f"{controller}/follow_joint_trajectory",
             execute_callback=self._execute,
             goal_callback=self._consider,
+            handle_accepted_callback=self._accepted,
             cancel_callback=lambda _: CancelResponse.ACCEPT,
             callback_group=group,
         )
@@ -95,6 +97,11 @@ class ArmActions:
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
 
+    def _accepted(self, handle: ServerGoalHandle) -> None:
+        # Goals are carried out in threads of their own, and may overtake each other there.
+        self._order[bytes(handle.goal_id.uuid)] = self._driver.arm.next_number()
+        handle.execute()
+
     def _trajectory(self, message: JointTrajectoryMsg) -> JointTrajectory:
         trajectory = trajectory_of(message, self._prefix)
         joints = self._driver.arm.joint_names
@@ -112,6 +119,7 @@ class ArmActions:
             tolerances_of(goal.goal_tolerance, joints, self._prefix),
             seconds(goal.goal_time_tolerance) or None,
             _Asked(handle),
+            self._order.pop(bytes(handle.goal_id.uuid)),
         )
         with self._lock:
             if self._running is handle:

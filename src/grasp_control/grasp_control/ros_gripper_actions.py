@@ -56,6 +56,19 @@ class GripperActions:
             for kind, name, execute, check in kinds
         ]
 
+    def on_state(self, state: GripperState) -> None:
+        """Feedback for the goal that runs."""
+        current = self._current
+        if current is None or not current.handle.is_active:
+            return
+        request = current.handle.request
+        if isinstance(request, GripperCommand.Goal):
+            told = GripperCommand.Feedback(position=state.width_m, effort=state.effort_n, stalled=state.stalled)
+            current.handle.publish_feedback(told)
+        else:
+            joint = _joint_state(list(request.command.name), state)
+            current.handle.publish_feedback(ParallelGripperCommand.Feedback(state=joint))
+
     def _checked(self, name: str, check: Callable[[Any], Any]) -> Callable[[Any], GoalResponse]:
         def consider(goal: Any) -> GoalResponse:
             try:
@@ -86,7 +99,7 @@ class GripperActions:
     def _parallel(self, handle: ServerGoalHandle) -> ParallelGripperCommand.Result:
         width_m, force_n = self._parallel_goal(handle.request)
         state, reached = self._move(handle, width_m, force_n)
-        joint = JointState(name=list(handle.request.command.name), position=[state.width_m], effort=[state.effort_n])
+        joint = _joint_state(list(handle.request.command.name), state)
         return ParallelGripperCommand.Result(state=joint, stalled=state.stalled, reached_goal=reached)
 
     def _move(self, handle: ServerGoalHandle, width_m: float, force_n: float) -> tuple[GripperState, bool]:
@@ -114,3 +127,7 @@ class GripperActions:
             return self._driver.state()
         except StateError:
             return GripperState(float("nan"), 0.0, False, None, {})
+
+
+def _joint_state(names: list[str], state: GripperState) -> JointState:
+    return JointState(name=names, position=[state.width_m], effort=[state.effort_n])

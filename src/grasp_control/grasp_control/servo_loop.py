@@ -9,7 +9,6 @@ the clock stands still, and so does the arm: it holds the last target.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -30,12 +29,13 @@ from grasp_control.messages import (
     Stream,
     ToServo,
 )
+from grasp_control.motions import LAG_S, Following, Streaming
 from grasp_control.ur_link import RobotState
 from grasp_core.geometry import Array
 from grasp_core.ports import MotionStatus
-from grasp_core.sampler import Sampler
 
 RUNNING, PLAYING = 7, 2
+# UR's words for what keeps a robot from moving, by its numbers.
 SAFETY = {
     2: "reduced mode",
     3: "protective stop",
@@ -45,15 +45,26 @@ SAFETY = {
     7: "emergency stop",
     8: "safety violation",
     9: "safety fault",
+    10: "joints being validated",
+    12: "automatic mode safeguard stop",
+    13: "three-position enabling stop",
+}
+MODES = {
+    -1: "no controller",
+    0: "disconnected",
+    1: "safety to be confirmed",
+    2: "booting",
+    3: "power off",
+    4: "power on",
+    5: "idle",
+    6: "backdrive",
+    8: "firmware being updated",
 }
 # UR's reduced mode still moves.
 MOVES_IN = frozenset({1, 2})
 # Past this the controller's clock is not believed to have advanced in one go (s).
 LONGEST_STEP_S = 0.05
-# How much of the commanded path a lagging arm may be on (s).
-LAG_S = 0.25
-# Time constant with which a streamed step runs into its target (s).
-STREAM_TAU_S = 0.1
+NEWER = "a newer motion took over"
 
 
 class Link(Protocol):
@@ -95,18 +106,13 @@ class ServoLoop:
         self.speed_scale = settings.speed_scale
         self.halted = False
         self.stand_by = "not connected yet"
-        self.counts = {"cycles": 0, "late cycles": 0, "reconnections": 0}
+        self.counts = {"cycles": 0, "late cycles": 0, "reconnections": 0, "streams that met something": 0}
         self._state: RobotState | None = None
         self._stamp_ns, self._new_at = 0, -np.inf
-        self._follow: Follow | None = None
-        self._ending: tuple[MotionStatus, str] | None = None
-        self._ended_at = 0.0
-        self._stream: Stream | None = None
-        self._stream_at = 0.0
-        self._setpoint: Array | None = None
-        self._velocity = np.zeros_like(speed_limits)
-        self._scale = self._progress_s = 0.0
-        self._recent: deque[tuple[float, Array]] = deque()
+        self._motion: Following | Streaming | None = None
+        self._ended_at = self._done_at = 0.0
+        self._next: Follow | None = None
+        self._newest_number = 0
 
     # --- what the supervisor of the connection asks ---
 
@@ -118,7 +124,7 @@ class ServoLoop:
     @property
     def moving(self) -> bool:
         """Whether something is commanded."""
-        return self._follow is not None or self._stream is not None
+        return self._motion is not None
 
     def problem(self) -> str:
         """Why no motion is taken, in words; empty where the robot is ready."""
@@ -130,7 +136,8 @@ class ServoLoop:
         if state.safety_mode not in MOVES_IN:
             return f"{SAFETY.get(state.safety_mode, f'safety mode {state.safety_mode}')} of the robot"
         if state.robot_mode != RUNNING:
-            return f"the robot is not running (robot mode {state.robot_mode}): power it on and release its brakes"
+            mode = MODES.get(state.robot_mode, f"robot mode {state.robot_mode}")
+            return f"the robot is not running ({mode}): power it on and release its brakes"
         if not self._link.controlling or state.runtime != PLAYING:
             return self.stand_by or "the control program does not run on the robot"
         return self.stand_by
@@ -145,44 +152,52 @@ class ServoLoop:
         elif isinstance(message, Stream):
             self._begin_stream(message)
         elif isinstance(message, Cancel):
-            if self._follow is not None and self._follow.number == message.number:
-                self._end_with(MotionStatus.CANCELLED, "")
+            self._cancel(message.number)
         elif isinstance(message, Halt):
             self.halted = True
-            self._end_with(MotionStatus.STOPPED, "halted")
-            self._stream_at = -np.inf
+            self._drop_next(MotionStatus.STOPPED, "halted")
+            self._brake(MotionStatus.STOPPED, "halted")
         elif isinstance(message, Release):
             self.halted = False
         elif isinstance(message, SpeedScale):
             self.speed_scale = message.share
 
     def _begin(self, follow: Follow) -> None:
-        if self._follow is not None:
-            self._finish(MotionStatus.STOPPED, "a newer motion took over")
         refusal = "halted: release the stop first" if self.halted else self.problem()
+        if follow.number < self._newest_number:
+            refusal = NEWER
         if refusal or self._state is None:
             self._send(Done(follow.number, MotionStatus.STOPPED, refusal))
             return
-        # From a stream or a running motion it goes on from what is commanded, else from where the arm is.
-        start = self._setpoint if self._setpoint is not None else self._state.q
-        self._stream = None
-        self._follow, self._ending = follow, None
-        self._sampler = Sampler(follow.trajectory, start)
-        peak = float((self._sampler.peak_speed() / self._limits).max())
-        self._peak_share = max(peak, 1e-9)
-        self._progress_s, self._scale = 0.0, 0.0
-        self._recent.clear()
-        self._setpoint = start.copy()
+        self._newest_number = follow.number
+        self._drop_next(MotionStatus.STOPPED, NEWER)
+        if self._motion is None:
+            self._motion = Following(follow, self._state.q, self._limits)
+        else:
+            # What runs comes to rest first; the new motion begins where it stands then.
+            self._next = follow
+            self._brake(MotionStatus.STOPPED, NEWER)
 
     def _begin_stream(self, stream: Stream) -> None:
         if self.halted or self.problem() or self._state is None:
             return
-        if self._follow is not None:
-            self._finish(MotionStatus.STOPPED, "a streamed step took over")
-        if self._setpoint is None:
-            self._setpoint = self._state.q.copy()
-            self._velocity = np.zeros_like(self._limits)
-        self._stream, self._stream_at = stream, self._clock()
+        text = "a streamed step took over"
+        self._drop_next(MotionStatus.STOPPED, text)
+        before = self._motion
+        if not isinstance(before, Streaming):
+            if before is None:
+                self._motion = Streaming(self._state.q, np.zeros_like(self._limits))
+            else:
+                self._tell_end(before, *(before.ending or (MotionStatus.STOPPED, text)))
+                self._motion = Streaming(before.setpoint, before.velocity)
+        assert isinstance(self._motion, Streaming)
+        self._motion.take(stream, self._clock())
+
+    def _cancel(self, number: int) -> None:
+        if self._next is not None and self._next.number == number:
+            self._drop_next(MotionStatus.CANCELLED, "")
+        elif isinstance(self._motion, Following) and self._motion.follow.number == number:
+            self._brake(MotionStatus.CANCELLED, "")
 
     # --- the cycle ---
 
@@ -191,12 +206,12 @@ class ServoLoop:
         self.counts["cycles"] += 1
         dt_s = self._read()
         problem = self.problem()
-        if problem and self.moving:
+        if problem and self._motion is not None:
             self._give_up(problem)
-        elif self._follow is not None:
-            self._advance(dt_s)
-        elif self._stream is not None:
-            self._advance_stream(dt_s)
+        elif isinstance(self._motion, Following):
+            self._advance(self._motion, dt_s)
+        elif isinstance(self._motion, Streaming):
+            self._advance_stream(self._motion, dt_s)
         self._send(self._reading(problem))
 
     def _read(self) -> float:
@@ -213,115 +228,118 @@ class ServoLoop:
             self.counts["late cycles"] += 1
         return min(dt_s, LONGEST_STEP_S)
 
-    def _advance(self, dt_s: float) -> None:
-        assert self._follow is not None
-        assert self._state is not None
-        wanted = 0.0
-        if self._ending is None:
-            slider = self._state.slider * self._state.speed_scaling
-            wanted = slider * min(1.0, self.speed_scale / self._peak_share)
-        # The ramp's time holds for a motion at its greatest speed.
-        step = dt_s / self._s.ramp_s
-        self._scale += min(max(wanted - self._scale, -step), step)
-        self._progress_s = min(self._progress_s + self._scale * dt_s, self._sampler.duration_s)
-        self._setpoint, _ = self._sampler.at(self._progress_s)
-        self._link.servo(self._setpoint, 1.0 / self._link.rate_hz)
-        self._judge(dt_s)
+    @property
+    def _slider(self) -> float:
+        """How fast the robot lets time run: its speed slider, and its own limiter's scaling."""
+        return self._state.slider * self._state.speed_scaling if self._state is not None else 0.0
 
-    def _judge(self, dt_s: float) -> None:
+    def _command(self, setpoint: Array) -> None:
+        self._link.servo(setpoint, 1.0 / self._link.rate_hz)
+
+    def _advance(self, motion: Following, dt_s: float) -> None:
+        motion.advance(dt_s, self._slider, self.speed_scale, self._s.ramp_s)
+        self._command(motion.setpoint)
+        self._judge(motion)
+
+    def _judge(self, motion: Following) -> None:
         """Whether the motion has ended, well or badly."""
-        state = self._state
-        assert self._follow is not None
+        state, tolerances = self._state, motion.follow.tolerances
         assert state is not None
-        assert self._setpoint is not None
-        tolerances = self._follow.tolerances
         still = float(np.abs(state.qd).max()) <= self._s.still_rad_s
-        if self._ending is not None:
-            if self._scale <= 0.0 and (still or self._clock() - self._ended_at > 2.0 * self._s.ramp_s + LAG_S):
-                self._finish(*self._ending)
+        if motion.ending is not None:
+            waited_s = self._clock() - self._ended_at
+            if motion.scale <= 0.0 and (still or self._next or waited_s > 2.0 * self._s.ramp_s + LAG_S):
+                self._finish(*motion.ending)
             return
-        if dt_s > 0.0:
-            self._recent.append((state.time_s, self._setpoint))
-        while self._recent and state.time_s - self._recent[0][0] > LAG_S:
-            self._recent.popleft()
-        if self._progress_s < self._sampler.duration_s:
+        motion.trail.add(state.time_s, motion.setpoint)
+        if not motion.over:
             self._done_at = self._clock()
-            self._judge_path(state.q, tolerances.path)
+            self._judge_path(motion, state.q, tolerances.path)
             return
-        error = np.abs(self._setpoint - state.q)
+        error = np.abs(motion.setpoint - state.q)
         if bool((error <= tolerances.goal).all()) and still:
             self._finish(MotionStatus.SUCCEEDED, "")
         elif self._clock() - self._done_at > tolerances.goal_time_s:
             worst = int((error / tolerances.goal).argmax())
-            name = self._follow.trajectory.names[worst]
+            name = motion.follow.trajectory.names[worst]
             text = f"{name} is {error[worst]:.3f} away from its goal (allowed {tolerances.goal[worst]:.3g})"
             self._finish(MotionStatus.GOAL_TOLERANCE, text)
 
-    def _judge_path(self, q: Array, allowed: Array) -> None:
+    def _judge_path(self, motion: Following, q: Array, allowed: Array) -> None:
         """Compare with the path commanded lately: a servo lags, and lag is no deviation."""
-        assert self._follow is not None
-        if not self._recent:
+        found = motion.trail.farthest(q, allowed)
+        if found is None:
             return
-        off = np.abs(np.stack([point for _, point in self._recent]) - q) / allowed
-        nearest = int(off.max(axis=1).argmin())
-        worst = int(off[nearest].argmax())
-        if off[nearest, worst] > 1.0:
-            name = self._follow.trajectory.names[worst]
-            error = off[nearest, worst] * allowed[worst]
-            text = f"{name} is {error:.3f} off its path (allowed {allowed[worst]:.3g})"
-            # Whatever it met: it is not pushed on.
-            self._link.servo(q, 1.0 / self._link.rate_hz)
-            self._finish(MotionStatus.PATH_TOLERANCE, text)
+        worst, error = found
+        # Whatever it met: it is not pushed on.
+        self._command(q)
+        name = motion.follow.trajectory.names[worst]
+        self._drop_next(MotionStatus.STOPPED, f"{name} met something before this motion began")
+        self._finish(MotionStatus.PATH_TOLERANCE, f"{name} is {error:.3f} off its path (allowed {allowed[worst]:.3g})")
 
-    def _advance_stream(self, dt_s: float) -> None:
-        assert self._stream is not None
-        assert self._setpoint is not None
-        since_s = self._clock() - self._stream_at
-        overdue = since_s > self._stream.deadman_s
-        limits = self._limits * self.speed_scale * (self._state.slider if self._state is not None else 0.0)
-        gap = self._stream.target - self._setpoint
-        wanted = np.zeros_like(gap) if overdue else gap / max(self._stream.reach_s - since_s, STREAM_TAU_S)
-        worst = float((np.abs(wanted) / np.maximum(limits, 1e-9)).max())
-        wanted = wanted / max(1.0, worst)
-        step = (self._s.stop_rad_s2 if overdue else self._s.stream_rad_s2) * dt_s
-        self._velocity = self._velocity + np.clip(wanted - self._velocity, -step, step)
-        self._setpoint = self._setpoint + self._velocity * dt_s
-        self._link.servo(self._setpoint, 1.0 / self._link.rate_hz)
-        if overdue and float(np.abs(self._velocity).max()) < 1e-6:
-            self._stream = None
-            self._leave()
+    def _advance_stream(self, motion: Streaming, dt_s: float) -> None:
+        now_s, state = self._clock(), self._state
+        assert state is not None
+        limits = self._limits * self.speed_scale * self._slider
+        motion.advance(now_s, dt_s, limits, self._s.stop_rad_s2, self._s.stream_rad_s2)
+        motion.trail.add(state.time_s, motion.setpoint)
+        if motion.trail.farthest(state.q, np.full_like(self._limits, self._s.path_rad)) is not None:
+            # As with a trajectory: it is not pushed on. Nobody waits for an answer; it is counted.
+            self._command(state.q)
+            self.counts["streams that met something"] += 1
+            self._motion = None
+            self._start_next()
+            return
+        self._command(motion.setpoint)
+        if motion.resting(now_s):
+            self._motion = None
+            self._start_next(motion.setpoint)
 
     # --- endings ---
 
-    def _end_with(self, status: MotionStatus, message: str) -> None:
-        """Decelerate along the path, then end with this."""
-        if self._follow is not None and self._ending is None:
-            self._ending, self._ended_at = (status, message), self._clock()
+    def _brake(self, status: MotionStatus, message: str) -> None:
+        """Bring what runs to rest along its path; a trajectory then ends with this."""
+        if isinstance(self._motion, Streaming):
+            self._motion.brake()
+        elif self._motion is not None and self._motion.ending is None:
+            self._motion.ending, self._ended_at = (status, message), self._clock()
+
+    def _drop_next(self, status: MotionStatus, message: str) -> None:
+        """The motion that waits for the one before to come to rest does not begin."""
+        if self._next is not None:
+            self._send(Done(self._next.number, status, message))
+            self._next = None
+
+    def _start_next(self, setpoint: Array | None = None) -> None:
+        follow, self._next = self._next, None
+        if follow is not None and self._state is not None:
+            self._motion = Following(follow, self._state.q if setpoint is None else setpoint, self._limits)
 
     def _give_up(self, problem: str) -> None:
         """The robot stops or has stopped by itself: nothing is commanded any more, and nothing is taken up again."""
-        if self._follow is not None:
-            self._send(Done(self._follow.number, MotionStatus.STOPPED, problem))
-        self._follow = self._stream = None
-        self._leave()
+        self._drop_next(MotionStatus.STOPPED, problem)
+        if isinstance(self._motion, Following):
+            self._tell_end(self._motion, MotionStatus.STOPPED, problem)
+        # The controller goes on holding its last target. Leaving the servo would mean to wait for the robot here.
+        self._motion = None
+
+    def _tell_end(self, motion: Following, status: MotionStatus, message: str) -> None:
+        self._send(Done(motion.follow.number, status, message))
 
     def _finish(self, status: MotionStatus, message: str) -> None:
-        assert self._follow is not None
-        self._send(Done(self._follow.number, status, message))
-        self._follow = None
-        self._leave()
-
-    def _leave(self) -> None:
-        # The controller goes on holding its last target. Leaving the servo would mean to wait for the robot here.
-        self._setpoint, self._velocity = None, np.zeros_like(self._limits)
+        motion, self._motion = self._motion, None
+        assert isinstance(motion, Following)
+        self._tell_end(motion, status, message)
+        self._start_next(motion.setpoint)
 
     def _reading(self, problem: str) -> Reading:
         state = self._state
         n = len(self._limits)
         q = state.q if state is not None else np.zeros(n)
         qd = state.qd if state is not None else np.zeros(n)
-        setpoint = self._setpoint if self._setpoint is not None else q
-        number = self._follow.number if self._follow is not None else (-1 if self._stream is not None else 0)
+        motion = self._motion
+        setpoint = motion.setpoint if motion is not None else q
+        number = motion.follow.number if isinstance(motion, Following) else (-1 if motion is not None else 0)
         return Reading(
             self._stamp_ns,
             tuple(q.tolist()),
@@ -335,6 +353,6 @@ class ServoLoop:
             state.safety_mode if state is not None else -1,
             state.digital_in if state is not None else 0,
             number,
-            self._progress_s,
+            motion.progress_s if isinstance(motion, Following) else 0.0,
             dict(self.counts),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import time
 from multiprocessing.connection import Connection
@@ -38,7 +39,7 @@ class ServoProcess:
         self._link = UrLink(settings)
         self._loop = ServoLoop(settings, self._link, speed_limits, self._tell)
         self._supervisor = Supervisor(settings, self._link, self._loop)
-        self._over = False
+        self._over = self._recovering = False
 
     def run(self) -> None:
         """Cycle until told to close, or until nobody is at the other end of the pipe."""
@@ -73,18 +74,24 @@ class ServoProcess:
     def _take(self, message: object) -> None:
         if isinstance(message, Close):
             self._over = True
-        elif isinstance(message, Recover):
-            ok, text = self._supervisor.recover(self._let_pass)
-            self._tell(Recovered(ok, text))
-        else:
+        elif not isinstance(message, Recover):
             self._loop.take(message)  # type: ignore[arg-type]
+        elif self._recovering:
+            self._tell(Recovered(False, "the robot is being recovered already"))
+        else:
+            self._recovering = True
+            ok, text = self._supervisor.recover(self._let_pass)
+            self._recovering = False
+            self._tell(Recovered(ok, text))
 
-    def _let_pass(self, seconds: float) -> None:
-        """Cycles while somebody waits for the robot; messages wait too, but for a halt, which nothing needs then."""
+    def _let_pass(self, seconds: float) -> bool:
+        """Cycles while the robot recovers, so that a halt is taken meanwhile; false where everything is to end."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end and not self._over:
+            due = time.monotonic() + 1.0 / IDLE_HZ
+            self._wait_until(due)
             self._loop.cycle()
-            time.sleep(1.0 / IDLE_HZ)
+        return not self._over
 
     def _tell(self, message: FromServo) -> None:
         with contextlib.suppress(OSError):  # nobody listens any more; seen when the pipe is read
@@ -96,4 +103,15 @@ def run(pipe: Connection, settings: dict, speed_limits: list[float]) -> None:
     # A terminal's Ctrl-C reaches the node as well, which then closes this process in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="[%(name)s] %(levelname)s: %(message)s")
-    ServoProcess(pipe, ArmSettings.from_mapping(settings), np.array(speed_limits)).run()
+    chosen = ArmSettings.from_mapping(settings)
+    _take_priority(chosen.realtime_priority)
+    ServoProcess(pipe, chosen, np.array(speed_limits)).run()
+
+
+def _take_priority(priority: int) -> None:
+    if priority == 0:
+        return
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except OSError as error:
+        log.warning("no real-time priority %d for the servo process: %s; see ulimit -r", priority, error)

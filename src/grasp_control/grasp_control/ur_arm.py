@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
+import logging
 import multiprocessing
 import threading
 import time
@@ -31,10 +33,13 @@ from grasp_control.messages import (
     Tolerances,
     ToServo,
 )
+from grasp_core.config import ConfigError
 from grasp_core.geometry import Array
 from grasp_core.guard import JointLimit
 from grasp_core.ports import Cancel as CancelAsked
 from grasp_core.ports import JointState, JointTrajectory, MotionResult, MotionStatus, StateError
+
+log = logging.getLogger(__name__)
 
 # How often a waiting call looks at ``cancel`` (s).
 LOOK_S = 0.005
@@ -43,6 +48,8 @@ HALT_CONFIRM_S = 0.1
 END_S = 5.0
 # More than the longest deceleration; a motion that was cancelled has ended by then (s).
 CANCEL_S = 3.0
+# A servo process that ends sooner than this, again and again, is started again ever later, up to the second (s).
+LASTS_S, MOST_WAIT_S = 10.0, 30.0
 
 
 class UrArm:
@@ -52,9 +59,14 @@ class UrArm:
         name: the cell's name of the arm.
         joints: limits by joint, in the controller's order.
         settings: values of ``ArmSettings``.
+
+    Raises:
+        ConfigError: a setting is refused, or ur_rtde is not installed.
     """
 
     def __init__(self, name: str, joints: Mapping[str, JointLimit], settings: Mapping[str, Any]) -> None:
+        if importlib.util.find_spec("rtde_control") is None:
+            raise ConfigError(f"arm {name}: the driver ur_rtde needs the Python package ur_rtde: pip install ur_rtde")
         self.settings = ArmSettings.from_mapping(settings, f"settings of arm {name}")
         self._name, self._names = name, tuple(joints)
         self._limits = [limit.velocity for limit in joints.values()]
@@ -66,7 +78,9 @@ class UrArm:
         self._waiting: set[int] = set()
         self._recovered: Recovered | None = None
         self._recovering = threading.Lock()
-        self._closed = False
+        self._closed = self._halted = False
+        self._over = threading.Event()
+        self._breakdowns = 0
         self._pipe: Connection
         self._start()
 
@@ -120,14 +134,26 @@ class UrArm:
             s.goal_time_s if goal_time_s is None else goal_time_s,
         )
 
+    def next_number(self) -> int:
+        """The place of a motion in the order in which motions were asked for; see ``follow``."""
+        return next(self._numbers)
+
     def follow(
-        self, trajectory: JointTrajectory, tolerances: Tolerances, cancel: CancelAsked | None = None
+        self,
+        trajectory: JointTrajectory,
+        tolerances: Tolerances,
+        cancel: CancelAsked | None = None,
+        number: int | None = None,
     ) -> MotionResult:
-        """Follow the trajectory; ends when it has, or when ``cancel`` is set and the arm has come to rest."""
+        """Follow the trajectory; ends when it has, or when ``cancel`` is set and the arm has come to rest.
+
+        A motion takes over from the one before, but not where its ``number`` is the lower one: it was asked for earlier
+        and only came later. Without a number it counts as the newest.
+        """
         if set(trajectory.names) != set(self._names):
             text = f"arm {self._name} moves {', '.join(self._names)}; given were {', '.join(trajectory.names)}"
             return MotionResult(MotionStatus.REJECTED, self.last_state(), text)
-        number = next(self._numbers)
+        number = self.next_number() if number is None else number
         with self._changed:
             self._waiting.add(number)
         try:
@@ -148,18 +174,27 @@ class UrArm:
 
         Where the servo process does not confirm in time, the controller's program is stopped through the dashboard.
         """
+        self._halted = True
+        before = self._reading
         self._tell(Halt())
         with self._changed:
-            if self._changed.wait_for(lambda: self._reading is not None and self._reading.halted, HALT_CONFIRM_S):
+            # A reading from before says nothing about this halt.
+            if self._changed.wait_for(
+                lambda: self._reading is not before and self._reading is not None and self._reading.halted,
+                HALT_CONFIRM_S,
+            ):
                 return "the arm is brought to rest; release it to go on"
         try:
-            dashboard(self.settings.robot_ip, "stop")
+            (reply,) = dashboard(self.settings.robot_ip, "stop")
         except DashboardError as error:
             return f"neither the servo process nor the dashboard answers ({error}): use the red button"
+        if not reply.lower().startswith("stopped"):
+            return f"the servo process does not answer, and the dashboard says {reply!r}: use the red button"
         return "the servo process did not answer in time: the program was stopped through the dashboard"
 
     def release(self) -> None:
         """Take motions again after ``halt``."""
+        self._halted = False
         self._tell(Release())
 
     def recover(self) -> tuple[bool, str]:
@@ -205,6 +240,7 @@ class UrArm:
             if self._closed:
                 return
             self._closed = True
+            self._over.set()
             self._changed.notify_all()
         self._tell(Close())
         self._process.join(END_S)
@@ -220,7 +256,10 @@ class UrArm:
         self._process.daemon = True
         self._process.start()
         far.close()
-        self._heard_at = time.monotonic()
+        self._heard_at = self._began_at = time.monotonic()
+        if self._halted:
+            # A stop outlives the process that was to carry it out.
+            self._tell(Halt())
         threading.Thread(target=self._listen, args=(self._pipe,), daemon=True, name=f"{self._name} listener").start()
 
     def _listen(self, pipe: Connection) -> None:
@@ -251,7 +290,13 @@ class UrArm:
             self._changed.notify_all()
         self._process.join(END_S)
         self._kill()
-        self._start()
+        lasted_s = time.monotonic() - self._began_at
+        self._breakdowns = self._breakdowns + 1 if lasted_s < LASTS_S else 0
+        wait_s = 0.0 if self._breakdowns < 2 else min(2.0**self._breakdowns, MOST_WAIT_S)
+        log.error("the servo process of %s ended (exit code %s); a new one starts in %g s",
+                  self._name, self._process.exitcode, wait_s)  # fmt: skip
+        if not self._over.wait(wait_s):
+            self._start()
 
     def look_after(self) -> None:
         """End a servo process that hangs; a new one is started. Call this now and then."""

@@ -112,7 +112,10 @@ class UrLink:
             raise LinkError(f"the controller does not take the control program: {error}") from error
         if not control.isProgramRunning():
             control.disconnect()
-            raise LinkError("the control program was sent, but the controller does not run it")
+            raise LinkError(
+                "the control program was sent, but the controller does not run it; an e-Series takes programs only in "
+                "Remote Control"
+            )
         self._control = control
 
     def state(self) -> RobotState | None:

@@ -40,7 +40,7 @@ class Arm:
     def tolerances(self, *given):
         return given
 
-    def follow(self, trajectory, tolerances, cancel):
+    def follow(self, trajectory, tolerances, cancel, number):
         self.followed.append(trajectory)
         return MotionResult(MotionStatus.SUCCEEDED, self.last_state())
 

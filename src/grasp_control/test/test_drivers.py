@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import signal
 import threading
 import time
 
@@ -142,9 +145,6 @@ def test_a_halt_works_from_another_thread_and_is_released(arm, cb3):
 
 
 def test_a_hanging_servo_process_does_not_keep_a_halt_from_working(arm, cb3):
-    import os
-    import signal
-
     pid = arm._process.pid
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -172,6 +172,63 @@ def test_a_dead_servo_process_is_replaced_and_its_motion_is_over(arm):
         assert time.monotonic() < deadline
         arm.wait_for_reading(arm.reading, 1.0)
     assert move(ready(arm), -0.1, 0.5).ok
+
+
+def test_a_halt_outlives_the_servo_process(arm):
+    first = arm._process.pid
+    arm.halt()
+    arm._process.kill()
+    until(arm, lambda: arm._process.pid != first and arm.reading is not None and not arm.reading.problem)
+    assert "halted" in move(arm, 0.1, 0.5).message
+    arm.release()
+    assert move(arm, 0.1, 0.5).ok
+    assert move(arm, -0.1, 0.5).ok
+
+
+def test_a_halt_is_taken_while_the_robot_recovers(arm, cb3):
+    cb3.fault("refuse_scripts", on=True)
+    cb3.fault("protective_stop")
+    until(arm, lambda: "protective stop" in arm.reading.problem)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(arm.recover()))
+    thread.start()
+    until(arm, lambda: arm.reading.safety_mode == 1)
+    assert "rest" in arm.halt()
+    cb3.fault("refuse_scripts", on=False)
+    thread.join(WAIT_S)
+    assert answers[0][0], answers
+    assert "halted" in move(ready(arm), 0.1, 0.5).message
+    arm.release()
+
+
+def test_a_dashboard_that_refuses_to_stop_is_not_told_as_a_stop(arm, cb3):
+    cb3.fault("local_control", on=True)
+    os.kill(arm._process.pid, signal.SIGSTOP)
+    try:
+        said = arm.halt()
+    finally:
+        os.kill(arm._process.pid, signal.SIGCONT)
+    assert "red button" in said
+    assert cb3.fault("state")["playing"]
+    arm.release()
+
+
+def test_a_program_stopped_on_the_pendant_while_the_network_was_away_is_not_started_again(arm, cb3):
+    cb3.fault("cut", seconds=1.0)
+    until(arm, lambda: not arm.reading.connected)
+    cb3.fault("stop_program")
+    until(arm, lambda: "while the connection was away" in arm.reading.problem)
+    assert not cb3.fault("state")["playing"]
+    assert arm.recover()[0]
+    assert move(ready(arm), 0.1, 0.5).ok
+    assert move(arm, -0.1, 0.5).ok
+
+
+def until(arm, condition):
+    end = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < end, arm.reading
+        arm.wait_for_reading(arm.reading, 0.1)
 
 
 def test_a_streamed_step_stops_by_itself(arm, cb3):
@@ -214,6 +271,12 @@ def move_without_state(arm):
 def test_a_wrong_setting_is_refused_by_name():
     with pytest.raises(ConfigError, match="servo_gain"):
         UrArm("arm", LIMITS, {"robot_ip": "127.0.0.1", "servo_gain": 1.0})
+
+
+def test_a_missing_library_is_told_at_once(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="pip install ur_rtde"):
+        UrArm("arm", LIMITS, {"robot_ip": "127.0.0.1"})
 
 
 @pytest.fixture

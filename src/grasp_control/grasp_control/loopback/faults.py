@@ -41,6 +41,7 @@ class Faults:
                 "late",
                 "frozen",
                 "refuse_scripts",
+                "local_control",
                 "gripper_silent",
                 "gripper_late",
                 "gripper_stuck",
@@ -137,6 +138,10 @@ class Faults:
     def _refuse_scripts(self, on: bool) -> None:
         self._l.controller.refuse_scripts = bool(on)
 
+    def _local_control(self, on: bool) -> None:
+        """Somebody takes the robot into local control: it takes no programs and no orders from outside."""
+        self._l.dashboard.local = self._l.controller.refuse_scripts = bool(on)
+
     def _gripper_silent(self, on: bool) -> None:
         self._l.modbus.silent = bool(on)
 
@@ -161,6 +166,7 @@ class Faults:
         """Everything as it was."""
         c = self._l.controller
         c.refuse_scripts, c.slider = False, 1.0
+        self._l.dashboard.local = False
         self._l.rtde.late_s, self._l.rtde.frozen = 0.0, False
         self._l.modbus.silent, self._l.modbus.late_s = False, 0.0
         self._gripper_stuck(False)

@@ -12,6 +12,8 @@ GREETING = "Connected: Universal Robots Dashboard Server"
 MOST_PROGRAM = 1 << 21
 ROBOT_MODES = {3: "POWER_OFF", 5: "IDLE", 7: "RUNNING"}
 SAFETY_MODES = {1: "NORMAL", 3: "PROTECTIVE_STOP", 7: "ROBOT_EMERGENCY_STOP"}
+# What an e-Series does not take from outside while a person has it in local control.
+REMOTE_ONLY = frozenset({"play", "stop", "pause", "power on", "power off", "brake release", "unlock protective stop"})
 TOO_EARLY = (
     "Cannot unlock protective stop until 5s after occurrence. Always inspect cause of protective stop before unlocking"
 )
@@ -61,7 +63,7 @@ class DashboardServer:
     def __init__(self, controller: UrController) -> None:
         self._controller = controller
         self._writers: set[asyncio.StreamWriter] = set()
-        self.silent = False
+        self.silent = self.local = False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, until it goes."""
@@ -91,6 +93,8 @@ class DashboardServer:
             if word.startswith(start):
                 return reply
         action = self._actions().get(word)
+        if self.local and word in REMOTE_ONLY:
+            return f"Failed to execute: {command}"
         return action() if action is not None else f'could not understand: "{command}"'
 
     def _with_arguments(self) -> dict[str, str]:
@@ -132,7 +136,7 @@ class DashboardServer:
             "safetystatus": lambda: f"Safetystatus: {SAFETY_MODES[int(c.safety_mode)]}",
             "get loaded program": lambda: "Loaded program: /programs/loopback.urp",
             "isprogramsaved": lambda: "true loopback.urp",
-            "is in remote control": lambda: "true",
+            "is in remote control": lambda: str(not self.local).lower(),
             "get robot model": lambda: "UR5",
             "get serial number": lambda: "20170000000",
             "restart safety": doing(self._restart_safety, "Restarting safety"),
