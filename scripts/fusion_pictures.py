@@ -126,8 +126,9 @@ def side_view(cloud: PointCloud, T_base_side: Array, camera: Intrinsics, splat: 
     inside = (u >= 0) & (v >= 0) & (u < camera.width) & (v < camera.height)
     border = splat // 2
     drawn = np.full((camera.height + 2 * border, camera.width + 2 * border, 3), 255, np.uint8)
-    for dv, du in np.ndindex(splat, splat):
-        drawn[v[inside] + dv, u[inside] + du] = cloud.rgb[order][inside]
+    # Point by point, not offset by offset: where squares overlap the last one written stays.
+    dv, du = np.indices((splat, splat)).reshape(2, 1, -1)
+    drawn[v[inside][:, None] + dv, u[inside][:, None] + du] = cloud.rgb[order][inside][:, None]
     return drawn[border : border + camera.height, border : border + camera.width]
 
 
@@ -173,7 +174,7 @@ def simulated(arguments: Arguments) -> None:
     found = heightmap(frame, config)
     span = np.nanpercentile(views.depth_m[1], [5, 99.9])
     rows = [
-        [unseen[1].rgb, depth_picture(truth[1], *span), side_view(cloud, pose(1.0, 0.5, 0.4), camera, 9)],
+        [unseen[1].rgb, depth_picture(truth[1], *span), side_view(cloud, pose(0.9, 0.5, 0.42), camera, 9)],
         [views.rgb[1], depth_picture(views.depth_m[1], *span), normal_picture(views.normals[1])],
         [STATUS_RGB[views.status[1]], depth_picture(found.height_m, 0.0, 0.12)[::-1], found.rgb[::-1]],
     ]
@@ -210,8 +211,16 @@ def sequence(arguments: Arguments) -> None:
     log.info("half a voxel is %.1f mm", 500 * arguments.voxel_m)
     span = np.nanpercentile(real.depth_m, [1, 99])
     error = np.where(hit, np.abs(view.depth_m[0] - real.depth_m), np.nan)
+    cloud = point_cloud(volume)
+    # A step back and to the left of where the picture was taken.
+    T_base_beside = real.T_base_camera @ transform((-0.8, -0.5, -0.9), Rotation.from_euler("yx", [0.2, -0.12]))
     rows = [
-        [real.rgb, depth_picture(real.depth_m, *span), depth_picture(error, 0.0, 0.05)],
+        [
+            real.rgb,
+            depth_picture(real.depth_m, *span),
+            depth_picture(error, 0.0, 0.05),
+            side_view(cloud, T_base_beside, real.intrinsics, 5),
+        ],
         [
             view.rgb[0],
             depth_picture(view.depth_m[0], *span),
@@ -220,12 +229,12 @@ def sequence(arguments: Arguments) -> None:
         ],
     ]
     titles = [
-        ["real colour", "real depth", "difference, 0 to 50 mm"],
+        ["real colour", "real depth", "difference, 0 to 50 mm", "cloud from beside"],
         ["rendered colour", "rendered depth", "rendered normals", "green surface, pale free, grey unobserved"],
     ]
-    grid(rows, titles, arguments.out / "sequence_held_out.png")
+    grid(rows, titles, arguments.out / "sequence_held_out.png", scale=0.75)
     write_ply(mesh(volume), arguments.out / "sequence_mesh.ply")
-    write_ply(point_cloud(volume), arguments.out / "sequence_cloud.ply")
+    write_ply(cloud, arguments.out / "sequence_cloud.ply")
 
 
 def table_pose(frame: CameraFrame, seed: int = 0) -> Array:
@@ -276,7 +285,7 @@ def tabletop(arguments: Arguments) -> None:
         ["real colour", "fused colour", "fused normals"],
         ["cloud from the side", "heightmap, 0 to 250 mm", "colour from above"],
     ]
-    grid(rows, titles, arguments.out / "tabletop.png")
+    grid(rows, titles, arguments.out / "tabletop.png", scale=0.5)
 
 
 def main(arguments: Arguments) -> None:
