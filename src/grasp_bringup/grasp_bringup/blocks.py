@@ -85,6 +85,8 @@ def robot_description(cell: str) -> Node:
         parameters=[
             {
                 "robot_description": ParameterValue(Command(words), value_type=str),
+                # Upstream's 20 Hz leave a moving camera's pictures waiting for their frame.
+                "publish_frequency": 50.0,
                 "use_sim_time": uses_sim_time(),
             }
         ],

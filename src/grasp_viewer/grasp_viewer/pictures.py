@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNKNOWN = (70, 70, 74)
+# How many times small pictures are enlarged at most.
+LARGEST = 4
 _MAP = (255 * np.asarray(matplotlib.colormaps["turbo"](np.linspace(0.0, 1.0, 256)))[:, :3]).astype(np.uint8)
 
 
 def colours(values: NDArray[Any], width: int) -> NDArray[np.uint8]:
-    """A picture to look at, at most ``width`` wide.
+    """A picture to look at, at most ``width`` wide; a small one is enlarged by a whole number, its pixels kept apart.
 
     Args:
         values: uint8 [H, W, 3] as it is; otherwise [H, W] from the least (blue) to the greatest (red), what is not
@@ -30,7 +32,8 @@ def colours(values: NDArray[Any], width: int) -> NDArray[np.uint8]:
     if values.ndim == 2:
         values = _mapped(values.astype(np.float64))
     if values.shape[1] <= width:
-        return np.ascontiguousarray(values, dtype=np.uint8)
+        times = min(LARGEST, max(1, width // max(values.shape[:2])))
+        return np.ascontiguousarray(values.repeat(times, axis=0).repeat(times, axis=1), dtype=np.uint8)
     height = max(1, round(values.shape[0] * width / values.shape[1]))
     small = cv2.resize(np.ascontiguousarray(values, dtype=np.uint8), (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(small, dtype=np.uint8)

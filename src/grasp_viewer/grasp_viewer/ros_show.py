@@ -71,7 +71,7 @@ class Show:
         """A message that makes no sense must not end the viewer, nor hide the others."""
         try:
             show()
-        except (ValueError, FileNotFoundError, RuntimeError) as error:
+        except Exception as error:  # noqa: BLE001 # told on the page and in the log, whatever a library raises
             self._viewer.panels.tell_answer(f"the {what} cannot be shown: {error}")
             logging.getLogger(__name__).warning("the %s cannot be shown: %s", what, error)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import trimesh
 import viser
 from numpy.typing import NDArray
 
@@ -100,9 +101,10 @@ class Scene:
         """Triangles in the base frame, with colours [V, 3] at the corners, in place of the surface that is there."""
         self.clear_surface()
         if len(faces):
-            self._scene.add_mesh_simple(
-                "/base/mesh", np.asarray(vertices_m, np.float32), np.asarray(faces, np.uint32), color=rgb, side="double"
-            )
+            # Seen from both sides: a browser leaves away what is turned from it.
+            both = np.vstack([faces, faces[:, ::-1]])
+            mesh = trimesh.Trimesh(vertices_m, both, vertex_colors=rgb, process=False)
+            self._scene.add_mesh_trimesh("/base/mesh", mesh)
 
     def clear_surface(self) -> None:
         """Show neither cloud nor mesh."""

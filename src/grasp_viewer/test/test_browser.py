@@ -112,6 +112,19 @@ def test_robot_cloud_and_pictures_are_drawn(page, viewer):
     assert viewer.watched
 
 
+def test_a_fused_mesh_is_drawn_in_its_colours(page, viewer):
+    square = np.array([[0.3, -0.2, 0.02], [0.7, -0.2, 0.02], [0.7, 0.2, 0.02], [0.3, 0.2, 0.02]], np.float32)
+    faces = np.array([[0, 1, 2], [0, 2, 3]])
+    viewer.scene.show_mesh(square, faces, np.tile(np.array((230, 0, 230), np.uint8), (4, 1)))
+
+    def magenta(pixels):
+        red, green, blue = np.moveaxis(pixels[:, :880], -1, 0)
+        return float(((red > green + 60) & (blue > green + 60)).mean())
+
+    assert magenta(wait_for_picture(page, lambda p: magenta(p) > 0.01)) > 0.01
+    viewer.scene.clear_surface()
+
+
 def test_what_the_episodes_do_is_told(page, viewer):
     viewer.panels.tell_state("**running** episode 1")
     page.get_by_text("running").first.wait_for(timeout=WAIT_MS)
