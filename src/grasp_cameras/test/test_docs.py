@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page on adding a camera: its driver, entry point, test and file work as they stand there."""
+"""The pages on cameras: what is to be typed works as it stands there."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from grasp_cameras.driver import SdkMissingError, make_driver
+from grasp_cameras.parameters import CalibrateNodeParameters, CameraNodeParameters
 from grasp_cameras.settings import CameraSettings
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "add_a_camera.md"
@@ -74,3 +75,17 @@ def test_the_page_names_parameters_services_and_errors_that_exist():
     assert parameters <= set(CameraNodeParameters.model_fields) | set(CalibrateNodeParameters.model_fields)
     for name in re.findall(r"`(\w+Error)`", text):
         assert hasattr(driver, name), name
+
+
+NODES = {"camera_node": CameraNodeParameters, "calibrate_node": CalibrateNodeParameters}
+
+
+@pytest.mark.parametrize("page", ["cameras.md", "add_a_camera.md"])
+def test_the_commands_set_parameters_that_there_are(page):
+    commands = re.findall(r"ros2 run grasp_cameras (\w+) --ros-args ([^`\n]*)", (PAGE.parent / page).read_text("utf-8"))
+    assert commands
+    for node, arguments in commands:
+        for name, value in re.findall(r"-p (?:\"?)([\w.]+):=([^ `\"]+)", arguments):
+            assert name in NODES[node].model_fields, f"{node} has no parameter {name}"
+            if name == "config" and not value.startswith("/"):
+                CameraSettings.load(value)
