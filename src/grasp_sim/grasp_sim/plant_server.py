@@ -3,7 +3,8 @@
 
 Commands carry the controller's time. The world's steps take what was wanted at their own moment, a little in the past,
 so that a world which has stopped to render catches up along the path that was commanded, and does not jump. A world
-that is slower than real time slows its controller down.
+that is slower than real time slows its controller down; and where a busy machine holds the controller up, the world
+waits for it: it would run to the end of what is commanded, stop there with a jolt, and shake off what it holds.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ DELAY_S = 0.03
 SLEW = 0.2
 # Fingers that were told to move count as moving for so long at least (s).
 STARTS_WITHIN_S = 0.1
+# A controller that has said nothing for so long is gone, and the world goes on without it (s of real time).
+GONE_S = 1.0
 # States are sent so often (s of the world's time).
 ANSWER_S = 0.008
 # Commands remembered.
@@ -74,6 +77,13 @@ class PlantServer:
             return time.time_ns()
         time_s, at_ns = self._heard
         return at_ns - round((time_s - (now_ns * 1e-9 + self._shift_s)) * 1e9)
+
+    def waits(self, seconds: float) -> bool:
+        """Whether the controller, which is there, has not yet told what it wants in so many seconds."""
+        self._receive()
+        if self._shift_s is None or not self._commands or time.time_ns() - self._heard[1] > GONE_S * 1e9:
+            return False
+        return self._bridge.now_ns * 1e-9 + self._shift_s + seconds > self._commands[-1].time_s
 
     def close(self) -> None:
         """Let go of the socket."""

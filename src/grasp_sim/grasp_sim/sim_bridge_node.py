@@ -14,7 +14,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 
 from grasp_core.cell import SceneError
 from grasp_core.config import ConfigError
@@ -62,7 +62,8 @@ class SimBridgeNode(Node):
         )
         plant = self._declared("plant", "", "host:port of a plant for loopback controllers; empty: actions")
         self.topics = BridgeTopics(self, self.config, self._prefix, alone=not plant)
-        self.bridge = Bridge(self.config, settings, self.topics.on_state, self.topics.on_picture, self.topics.wanted)
+        self._cameras_on = True
+        self.bridge = Bridge(self.config, settings, self.topics.on_state, self.topics.on_picture, self._sees)
         self.plant = self._make_plant(plant)
         self.topics.attach(self.bridge, self.plant)
         count = self.bridge.start(self._scene, seed, None if objects < 0 else objects)
@@ -71,6 +72,7 @@ class SimBridgeNode(Node):
         alone = MutuallyExclusiveCallbackGroup()
         self.create_service(ResetScene, "reset_scene", self._reset, callback_group=alone)
         self.create_service(Trigger, "~/stop", self._stop)
+        self.create_service(SetBool, "~/cameras", self._switch_cameras)
         self.create_timer(1.0, self._diagnose)
         self.get_logger().info(f"cell {self.config.name}: scene {self._scene} with {count} objects is ready")
 
@@ -91,7 +93,7 @@ class SimBridgeNode(Node):
         host, _, port = address.rpartition(":")
         (arm, settings), *_ = self.config.arms.items()
         plant = PlantServer(self.bridge, (host, int(port)), arm, settings.gripper)
-        self.bridge.on_scene = plant.attach
+        self.bridge.on_scene, self.bridge.waits = plant.attach, plant.waits
         return plant
 
     def _offer_actions(self) -> list[Any]:
@@ -101,6 +103,15 @@ class SimBridgeNode(Node):
             hand = bool(load_gripper(gripper.kind).together)
             servers.append(GripperActions(self, self.bridge, name, self._prefix, hand))
         return servers
+
+    def _sees(self, camera: str) -> bool:
+        return self._cameras_on and self.topics.wanted(camera)
+
+    def _switch_cameras(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        """Let every camera fall silent, or see again: for trying out what then happens."""
+        self._cameras_on = bool(request.data)
+        response.success, response.message = True, f"the cameras are {'on' if request.data else 'silent'}"
+        return response
 
     def _reset(self, request: ResetScene.Request, response: ResetScene.Response) -> ResetScene.Response:
         count = None if request.objects < 0 else request.objects
