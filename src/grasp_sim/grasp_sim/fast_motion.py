@@ -13,6 +13,7 @@ mode. Only the hand is looked at, not the arm behind it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -36,6 +37,16 @@ FINGER_MARGIN_M = 0.003
 SAME_RAD = 0.02
 # Openings, as shares of the stroke, at which the hand's box is measured: closing fingers may reach further out.
 OPENINGS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What stands around the hand: boxes of furniture, and objects with middle and radius of a ball about each."""
+
+    boxes: list[tuple[Array, Array]]
+    bodies: list[int]
+    middles: Array
+    radii: Array
 
 
 class Forward(Protocol):
@@ -71,11 +82,11 @@ class FastMotion:
         start, _ = world.robot.state_of(names)
         sampler = Sampler(trajectory, start)
         times = np.unique(np.append(np.arange(0.0, sampler.duration_s, SAMPLE_S), sampler.duration_s))
-        joints, obstacles = world.robot.positions(), self._obstacles()
+        joints, around = world.robot.positions(), self._around()
         free = 0
         for t in times:
             joints.update(zip(names, sampler.at(float(t))[0].tolist(), strict=True))
-            if self._near(arm, joints, obstacles):
+            if self._near(arm, joints, around):
                 break
             free += 1
         if free == len(times):
@@ -99,7 +110,7 @@ class FastMotion:
             ``trajectory`` itself where nothing was jumped, else as ``skip``.
         """
         world = self._world
-        if self._near(arm, world.robot.positions(), self._obstacles()) or not self._at_rest():
+        if self._near(arm, world.robot.positions(), self._around()) or not self._at_rest():
             return trajectory
         start, _ = world.robot.state_of(trajectory.names)
         sampler = Sampler(trajectory, start)
@@ -107,10 +118,10 @@ class FastMotion:
         if rest.duration_s < SHORTEST_LEAP_S:
             return trajectory
         ahead = Sampler(rest, start)
-        joints, obstacles = world.robot.positions(), self._obstacles()
+        joints, around = world.robot.positions(), self._around()
         for t in np.arange(0.0, SHORTEST_LEAP_S, SAMPLE_S):
             joints.update(zip(rest.names, ahead.at(float(t))[0].tolist(), strict=True))
-            if self._near(arm, joints, obstacles):
+            if self._near(arm, joints, around):
                 return trajectory
         return self.skip(arm, rest)
 
@@ -122,7 +133,7 @@ class FastMotion:
         world = self._world
         arm = next(name for name, settings in world.config.arms.items() if settings.gripper == gripper)
         drive = world.drives[gripper]
-        if not self._near(arm, world.robot.positions(), self._obstacles()):
+        if not self._near(arm, world.robot.positions(), self._around()):
             world.robot.set_positions(drive.joints_at(width_m))
             drive.hold_here()
             world.forget_pictures()
@@ -170,7 +181,7 @@ class FastMotion:
         speeds = map(self._world.speed_of, self._world.present())
         return all(linear < REST_M_S and angular < REST_RAD_S for linear, angular in speeds)
 
-    def _obstacles(self) -> list[tuple[Array, Array]]:
+    def _around(self) -> _Around:
         world = self._world
         boxes = [world.api.getAABB(body) for body in world.extra_bodies.values()]
         # Furniture that rises above the support: the walls of a bin, a camera post.
@@ -178,35 +189,39 @@ class FastMotion:
             low, high = world.api.getAABB(world.robot.statics, link)
             if high[2] > world.config.support_z_m + 0.005:
                 boxes.append((low, high))
-        return [(np.array(low), np.array(high)) for low, high in boxes]
+        things = world.present()
+        return _Around(
+            [(np.array(low), np.array(high)) for low, high in boxes],
+            [thing.body for thing in things],
+            np.array([world.pose_of(thing)[:3, 3] for thing in things]).reshape(-1, 3),
+            np.array([0.5 * np.linalg.norm(thing.model.extents_m) for thing in things]),
+        )
 
-    def _near(self, arm: str, joints: Mapping[str, float], obstacles: list[tuple[Array, Array]]) -> bool:
+    def _near(self, arm: str, joints: Mapping[str, float], around: _Around) -> bool:
         T_base_tcp = self._kinematics.fk(joints, arm)
         corners = self._boxes[arm] @ T_base_tcp[:3, :3].T + T_base_tcp[:3, 3]
         low, high = corners.min(axis=0) - self._margin_m, corners.max(axis=0) + self._margin_m
         if low[2] < self._world.config.support_z_m:
             return True
-        if any(not (np.any(low > b) or np.any(high < a)) for a, b in obstacles):
+        if any(not (np.any(low > b) or np.any(high < a)) for a, b in around.boxes):
             return True
-        return self._near_an_object(arm, T_base_tcp, low, high)
+        # Balls first, then true distances: thrown objects have boxes with much air in them.
+        radii = around.radii[:, None]
+        close = np.all((around.middles + radii >= low) & (around.middles - radii <= high), axis=1)
+        return any(self._touches(arm, T_base_tcp, around.bodies[k]) for k in np.flatnonzero(close))
 
-    def _near_an_object(self, arm: str, T_base_tcp: Array, low: Array, high: Array) -> bool:
-        # Bounding boxes first, then true distances: thrown objects have boxes with much air in them.
-        world = self._world
-        for thing in world.present():
-            middle, reach = world.pose_of(thing)[:3, 3], 0.5 * float(np.linalg.norm(thing.model.extents_m))
-            if np.any(low > middle + reach) or np.any(high < middle - reach):
-                continue
-            if world.api.getClosestPoints(
+    def _touches(self, arm: str, T_base_tcp: Array, body: int) -> bool:
+        T_base_middle = T_base_tcp @ self._middles[arm]
+        return bool(
+            self._world.api.getClosestPoints(
                 bodyA=-1,
-                bodyB=thing.body,
+                bodyB=body,
                 distance=self._margin_m,
                 collisionShapeA=self._shape(arm),
-                collisionShapePositionA=(T_base_tcp @ self._middles[arm])[:3, 3].tolist(),
+                collisionShapePositionA=T_base_middle[:3, 3].tolist(),
                 collisionShapeOrientationA=quaternion_of(T_base_tcp).tolist(),
-            ):
-                return True
-        return False
+            )
+        )
 
     def _shape(self, arm: str) -> int:
         # A reset of the world deletes all shapes and makes a new robot.
