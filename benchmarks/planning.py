@@ -59,11 +59,13 @@ class Bench:
         return tuple(found)
 
     def goal(self) -> Array:
-        """A tool pose that is reached without collision by some joints of this arm."""
+        """A tool pose inside of the motion box that is reached without collision by some joints of this arm."""
         while True:
             q = self.model.robot.random_configuration(self.rng, self.arm_config.group, self.ready)
-            if not self.model.robot.collision.check(q):
-                return self.model.T_base_world @ self.model.robot.fk(q, self.arm_config.tcp_frame)
+            T_goal = self.model.T_base_world @ self.model.robot.fk(q, self.arm_config.tcp_frame)
+            inside = self.config.limits.motion_box.contains(T_goal[:3, 3], margin_m=-0.001)
+            if inside and not self.model.robot.collision.check(q):
+                return T_goal
 
     def line_goal(self) -> Array:
         """A pose that far from the present one, in a random direction, that can be reached without collision."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where each arm of a cell can grasp from above: straight down, close, straight up, at 18 angles of the fingers.
 
-``python benchmarks/reach.py --cell baxter --json FILE`` prints a map of each arm (how many of the angles are reached, by
-place) and writes rows of ``name, backend, value, unit, budget``: what share is reached inside of the arm's region.
+``python benchmarks/reach.py --cell baxter --json FILE`` prints a map of each arm (how many of the angles are reached,
+by place) and writes rows of ``name, backend, value, unit, budget``: what share is reached inside of the arm's region.
 """
 
 from __future__ import annotations

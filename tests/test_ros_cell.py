@@ -150,6 +150,21 @@ def test_the_planner_keeps_away_from_obstacles_that_it_is_told(cell):
         planner.set_obstacles(())
 
 
+def test_what_is_held_is_kept_off_the_table(cell):
+    cell.reset(SCENE, 9)
+    planner, arm = cell.ports.planner, cell.arms["arm"]
+    height_m = cell.observe().arm().T_base_tcp[2, 3]
+    held = Box("held", transform((0.0, 0.0, 0.5 * height_m)), (0.02, 0.02, height_m))
+    down = transform((0.0, 0.0, -0.05)) @ cell.observe().arm().T_base_tcp
+    planner.set_held("arm", (held,))
+    try:
+        result = planner.plan_line("arm", arm.state(), down, PlanOptions())
+        assert any({"held", "table"} == set(pair) for pair in result.contacts), result
+    finally:
+        planner.set_held("arm", ())
+    assert planner.plan_line("arm", arm.state(), down, PlanOptions()).ok
+
+
 def test_a_silent_graph_is_told_in_time(config):
     with domain_id() as domain:
         begin = time.monotonic()

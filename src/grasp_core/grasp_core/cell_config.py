@@ -81,6 +81,8 @@ class Skills(Config):
     """How far a grasped object is lifted before it is judged."""
     lift_along: Literal["up", "back"] = "up"
     """Lift along the base's z, or back along the approach (hung objects)."""
+    held_reach_m: NotNegative = 0.05
+    """How far beyond the fingertips a held object is taken to reach while it is carried."""
     push_height_m: NotNegative = 0.1
     """Height above the start of a push from which it is approached."""
     plan_timeout_s: Positive = 5.0

@@ -17,7 +17,7 @@ from grasp_core.camera import CameraFrame
 from grasp_core.geometry import Array, interpolate, rotation_of, top_down
 from grasp_core.guard import JointLimit
 from grasp_core.observation import GripperState
-from grasp_core.planning import Obstacle, PlanOptions, PlanResult, PlanStatus
+from grasp_core.planning import Box, Obstacle, PlanOptions, PlanResult, PlanStatus
 from grasp_core.ports import (
     Cancel,
     GripperLimits,
@@ -153,12 +153,19 @@ class FakePlanner:
 
     kinematics: FakeKinematics = field(default_factory=FakeKinematics)
     obstacles: tuple[Obstacle, ...] = ()
+    held: tuple[Box, ...] = ()
+    carried: list[tuple[Box, ...]] = field(default_factory=list)
 
     def set_obstacles(self, obstacles: tuple[Obstacle, ...]) -> None:
         """Remember them."""
         if len({o.name for o in obstacles}) != len(obstacles):
             raise ValueError("two obstacles share a name")
         self.obstacles = obstacles
+
+    def set_held(self, arm: str | None, held: tuple[Box, ...]) -> None:
+        """Remember it, and that it was told."""
+        self.held = held
+        self.carried.append(held)
 
     def plan_to_joints(
         self, arm: str | None, start: JointState, goal: Mapping[str, float], options: PlanOptions

@@ -131,6 +131,15 @@ class MotionPlanner(Protocol):
         """
         ...
 
+    def set_held(self, arm: str | None, held: tuple[Box, ...]) -> None:
+        """Replace what an arm's hand carries: boxes that move with its tool, ``T_base_box`` in the tool's frame.
+
+        Raises:
+            KeyError: no such arm.
+            ValueError: two boxes share a name, or one has a link's or an obstacle's name.
+        """
+        ...
+
     def plan_to_joints(
         self, arm: str | None, start: JointState, goal: Mapping[str, float], options: PlanOptions
     ) -> PlanResult:

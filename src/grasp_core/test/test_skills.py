@@ -145,6 +145,9 @@ def test_states_and_drop(gantry):
     cell = gantry()
     assert go_to_state(cell.ports, "ready").success
     assert drop(cell.ports).success
+    (held,), released = cell.ports.planner.carried
+    assert held.size_m[2] > cell.ports.settings.held_reach_m
+    assert released == ()
     np.testing.assert_allclose(cell.arm.position[:3], (0.3, 0.3, 0.5))
     with pytest.raises(KeyError, match="no state 'home'"):
         go_to_state(cell.ports, "home")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import coal
 import numpy as np
@@ -95,6 +96,7 @@ class CollisionWorld:
         self._disabled = {tuple(sorted(pair)) for pair in disabled}
         self._obstacles: dict[str, Obstacle] = {}
         self._attached: dict[str, tuple[Box, str, frozenset[str]]] = {}
+        self._surroundings: frozenset[str] = frozenset()
         self._rebuild()
 
     @property
@@ -126,6 +128,11 @@ class CollisionWorld:
             named[obstacle.name] = obstacle
         self._obstacles = named
         self._rebuild()
+
+    def keep_clear_of(self, links: Iterable[str]) -> None:
+        """Which links are surroundings: margins count towards these and the obstacles, not among the robot's own."""
+        self._surroundings = frozenset(links)
+        self._with_margin = {}
 
     def attach(
         self,
@@ -163,6 +170,7 @@ class CollisionWorld:
         environment: bool = True,
         allowed: frozenset[str] = frozenset(),
         first_only: bool = True,
+        margin_m: float = 0.0,
     ) -> CollisionReport:
         """Which bodies touch at q [nq].
 
@@ -171,9 +179,12 @@ class CollisionWorld:
             environment: include obstacles; cell furniture is part of the model and always included.
             allowed: obstacles that may be touched.
             first_only: stop at the first pair (fast).
+            margin_m: surroundings and obstacles (see ``keep_clear_of``) count as touched from this distance on.
         """
         own_only = not environment or not self._obstacles
         geometry, data = (self._own_geometry, self._own_data) if own_only else (self._geometry, self._geometry_data)
+        if margin_m > 0.0:
+            data = self._margin_data(own_only, geometry, margin_m)
         stop = first_only and not allowed
         if not pin.computeCollisions(self._model, self._data, geometry, data, self._to_pin(q), stop):
             return CollisionReport(())
@@ -206,12 +217,24 @@ class CollisionWorld:
                 found.add((first, second))
         return found
 
+    def _margin_data(self, own_only: bool, geometry: Any, margin_m: float) -> Any:
+        key = (own_only, margin_m)
+        if key not in self._with_margin:
+            data = _checked_data(geometry)
+            around = self._surroundings | set(self._obstacles)
+            for request, pair in zip(data.collisionRequests, geometry.collisionPairs, strict=True):
+                if self._links[pair.first] in around or self._links[pair.second] in around:
+                    request.security_margin = margin_m
+            self._with_margin[key] = data
+        return self._with_margin[key]
+
     def _frame(self, link: str) -> int:
         # a joint of the same name may exist
         return int(self._model.getFrameId(link, pin.FrameType.BODY))
 
     def _rebuild(self) -> None:
         """Make the geometry models anew: own shapes with all pairs, with the checked pairs, and with obstacles."""
+        self._with_margin: dict[tuple[bool, float], Any] = {}
         while self._geometry.ngeoms > self._own:
             self._geometry.removeGeometryObject(self._geometry.geometryObjects[self._geometry.ngeoms - 1].name)
         del self._links[self._own :]

@@ -98,7 +98,7 @@ class RosCell:
         }
         self.arms = {name: RosArm(wire, name, settings) for name, settings in config.arms.items()}
         self.guard = Guard(limits, robot.limits(), robot, self._now_ns)
-        planner = RosPlanner(self._node, goals, config.base_frame, options, self._cancel)
+        planner = RosPlanner(self._node, goals, config, options, self._cancel)
         self.ports = CellPorts(self._arm_ports(), planner, robot, config.skills, self._cancel)
         self._node.create_subscription(JointStateMsg, "joint_states", self._remember, 10)
         self._reset = self._node.create_client(ResetScene, "reset_scene")

@@ -8,8 +8,9 @@ from typing import Any
 
 from rclpy.node import Node
 
+from grasp_core.cell_config import CellConfig
 from grasp_core.geometry import Array
-from grasp_core.planning import Obstacle, PlanOptions, PlanResult, PlanStatus
+from grasp_core.planning import Box, Obstacle, PlanOptions, PlanResult, PlanStatus
 from grasp_core.ports import Cancel, JointState, StateError
 from grasp_episodes import ros_conversions as ros
 from grasp_episodes.ros_calls import GoalRunner, OrderedActionClient, call_service
@@ -24,8 +25,11 @@ OVERTIME_S = 10.0
 class RosPlanner:
     """Asks ``plan_motion``; ``cancel`` ends a request that is under way."""
 
-    def __init__(self, node: Node, goals: GoalRunner, base_frame: str, options: RosCellOptions, cancel: Cancel) -> None:
-        self._goals, self._base_frame, self._options, self._cancel = goals, base_frame, options, cancel
+    def __init__(
+        self, node: Node, goals: GoalRunner, config: CellConfig, options: RosCellOptions, cancel: Cancel
+    ) -> None:
+        self._goals, self._config, self._options, self._cancel = goals, config, options, cancel
+        self._base_frame = config.base_frame
         self._plan = OrderedActionClient(node, PlanMotion, "plan_motion")
         self._obstacles = node.create_client(SetObstacles, "set_obstacles")
 
@@ -36,8 +40,21 @@ class RosPlanner:
             ValueError: the planner refuses them.
             StateError: the planner is silent.
         """
+        self._tell(self._base_frame, obstacles)
+
+    def set_held(self, arm: str | None, held: tuple[Box, ...]) -> None:
+        """Replace what an arm's hand carries: boxes that move with its tool, each pose in the tool's frame.
+
+        Raises:
+            KeyError: no such arm.
+            ValueError: the planner refuses them.
+            StateError: the planner is silent.
+        """
+        self._tell(self._config.arm(arm)[1].tcp_frame, held)
+
+    def _tell(self, frame: str, obstacles: tuple[Obstacle, ...]) -> None:
         request = SetObstacles.Request(obstacles=[ros.obstacle_message(obstacle) for obstacle in obstacles])
-        request.header.frame_id = self._base_frame
+        request.header.frame_id = frame
         answer = call_service(self._obstacles, request, self._options.answer_timeout_s)
         if not answer.success:
             raise ValueError(answer.message)

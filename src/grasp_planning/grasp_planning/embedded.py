@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from grasp_core.geometry import Array
-from grasp_core.planning import Obstacle, PlanOptions, PlanResult, PlanStatus
+from grasp_core.planning import Box, Obstacle, PlanOptions, PlanResult, PlanStatus
 from grasp_core.ports import JointState, JointTrajectory
 
 from .line import follow_line
@@ -40,6 +40,7 @@ class EmbeddedPlanner(ABC):
     name = "embedded"
     avoids_environment = True
     searches = True
+    keeps_clear = True
 
     def __init__(self, model: PlanningModel, settings: PlanSettings | None = None) -> None:
         self.model = model
@@ -55,6 +56,16 @@ class EmbeddedPlanner(ABC):
         """
         with self._lock:
             self.model.set_obstacles(obstacles)
+
+    def set_held(self, arm: str | None, held: tuple[Box, ...]) -> None:
+        """Replace what an arm's hand carries: boxes that move with its tool, each pose in the tool's frame.
+
+        Raises:
+            KeyError: no such arm.
+            ValueError: two share a name, or one has a link's or an obstacle's name.
+        """
+        with self._lock:
+            self.model.set_held(arm, held)
 
     def plan_to_joints(
         self, arm: str | None, start: JointState, goal: Mapping[str, float], options: PlanOptions
@@ -146,6 +157,32 @@ class EmbeddedPlanner(ABC):
     def _move(self, task: Task, goals: Sequence[Array]) -> JointTrajectory:
         if np.abs(goals[0] - task.start).max() < SAME:
             return rest(task.chain.joints, task.start)
+        for margin_m in self._margins(task, goals[0]):
+            try:
+                with task.keeping_clear(margin_m, self.settings.clearance_s):
+                    return self._searched(task, goals)
+            except Refusal as refusal:
+                if (
+                    refusal.status not in (PlanStatus.PATH_IN_COLLISION, PlanStatus.TIMED_OUT)
+                    or task.remaining_s <= 0.0
+                ):
+                    raise
+        return self._searched(task, goals)
+
+    def _margins(self, task: Task, goal: Array) -> tuple[float, ...]:
+        """The distance to keep, at most what start and goal leave; none where they leave nothing."""
+        if not (self.searches and self.keeps_clear and task.environment):
+            return ()
+        for share in (1.0, 0.5, 0.25):
+            margin_m = share * self.settings.clearance_m
+            if margin_m == 0.0:
+                break
+            with task.keeping_clear(margin_m):
+                if task.all_free(np.stack([task.start, goal])):
+                    return (margin_m,)
+        return ()
+
+    def _searched(self, task: Task, goals: Sequence[Array]) -> JointTrajectory:
         # What only the finer final check saw is searched for again, closer.
         final = self.settings.final_step
         steps = (self.settings.search_step, final, 0.25 * final) if self.searches else (self.settings.search_step,)
@@ -172,7 +209,7 @@ class EmbeddedPlanner(ABC):
         with task.stage("time_parameterisation"):
             timed = [time_paths(task.chain.joints, paths, task.limits) for paths in ways]
         quickest = min(range(len(ways)), key=lambda i: timed[i].duration_s)
-        with task.stage("check"):
+        with task.stage("check"), task.keeping_clear(0.0):
             step = self.settings.final_step
             if touching := task.first_contact(spaced(timed[quickest].positions, 0.1 * step, step)):
                 raise Refusal(PlanStatus.PATH_IN_COLLISION, f"on the way {in_words(touching)}", touching)

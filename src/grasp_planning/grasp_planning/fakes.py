@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from grasp_core.cell_config import BoxRegion
 from grasp_core.fakes import GANTRY_JOINTS, GANTRY_LIMITS, FakeKinematics
 from grasp_core.geometry import Array, apply, invert
 from grasp_core.planning import Box, Obstacle
 from grasp_core.ports import JointState
 
-from .model import Chain, Pair
+from .model import Chain, Pair, outside_m
 from .timing import MotionLimits
 
 
@@ -24,6 +25,8 @@ class GantryModel:
 
     def __init__(self) -> None:
         self.obstacles: tuple[Box, ...] = ()
+        self.held: tuple[Box, ...] = ()
+        self.motion_box: BoxRegion | None = None
         limits = list(GANTRY_LIMITS.values())
         speed = np.array([limit.velocity for limit in limits])
         self._chain = Chain(
@@ -50,6 +53,11 @@ class GantryModel:
         if len({o.name for o in obstacles}) != len(obstacles):
             raise ValueError("two obstacles share a name")
         self.obstacles = tuple(o for o in obstacles if isinstance(o, Box))
+
+    def set_held(self, arm: str | None, held: tuple[Box, ...]) -> None:
+        """Remember them; the ball is large enough for what it carries."""
+        self.chain(arm)
+        self.held = held
 
 
 class GantryPosture:
@@ -79,18 +87,28 @@ class GantryPosture:
         return None if joints is None else np.array([joints[name] for name in GANTRY_JOINTS])
 
     def contacts(
-        self, q: Array, environment: bool = True, allowed: frozenset[str] = frozenset(), first_only: bool = True
+        self,
+        q: Array,
+        environment: bool = True,
+        allowed: frozenset[str] = frozenset(),
+        first_only: bool = True,
+        margin_m: float = 0.0,
     ) -> tuple[Pair, ...]:
-        """Boxes that the ball touches."""
+        """Boxes that the ball touches, or comes nearer than the margin."""
         if not environment:
             return ()
         found = []
         for box in self._model.obstacles:
             local = apply(invert(box.T_base_box), q[:3])
             outside = np.maximum(np.abs(local) - 0.5 * np.array(box.size_m), 0.0)
-            if box.name not in allowed and np.linalg.norm(outside) < self._model.radius_m:
+            if box.name not in allowed and np.linalg.norm(outside) < self._model.radius_m + margin_m:
                 found.append((box.name, "tool"))
         return tuple(found)
+
+    def outside_m(self, q: Array, margin_m: float = 0.0) -> float:
+        """How far the tool is outside of the model's motion box."""
+        box = self._model.motion_box
+        return 0.0 if box is None else outside_m(box, q[:3], margin_m)
 
 
 def at(x: float, y: float, z: float, yaw: float = 0.0) -> JointState:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from grasp_core.cell_config import CellConfig
+from grasp_core.cell_config import ArmConfig, BoxRegion, CellConfig
 from grasp_core.geometry import Array, invert
 from grasp_core.planning import Box, Mesh, Obstacle
 from grasp_description import RobotModel, load_cell
@@ -67,9 +67,24 @@ class Posture(Protocol):
         ...
 
     def contacts(
-        self, q: Array, environment: bool = True, allowed: frozenset[str] = frozenset(), first_only: bool = True
+        self,
+        q: Array,
+        environment: bool = True,
+        allowed: frozenset[str] = frozenset(),
+        first_only: bool = True,
+        margin_m: float = 0.0,
     ) -> tuple[Pair, ...]:
-        """Pairs of bodies that touch; ``first_only`` stops at the first."""
+        """Pairs of bodies that touch; ``first_only`` stops at the first.
+
+        Towards what stands around the robot, nearer than ``margin_m`` counts as touching.
+        """
+        ...
+
+    def outside_m(self, q: Array, margin_m: float = 0.0) -> float:
+        """How far the tool's origin is outside of the cell's motion box, in which the guard keeps it; 0 inside.
+
+        The box is smaller by ``margin_m`` on every side.
+        """
         ...
 
 
@@ -105,6 +120,15 @@ class PlanningModel(Protocol):
         """
         ...
 
+    def set_held(self, arm: str | None, held: tuple[Box, ...]) -> None:
+        """Replace what an arm's hand carries: boxes that move with its tool, each pose in the tool's frame.
+
+        Raises:
+            KeyError: no such arm.
+            ValueError: two share a name, or one has a link's or an obstacle's name.
+        """
+        ...
+
 
 class CellModel:
     """A cell's robot on a ``RobotModel``.
@@ -122,6 +146,8 @@ class CellModel:
         self.T_world_base = robot.fk(robot.neutral, config.base_frame)
         self.T_base_world = invert(self.T_world_base)
         self._chains = {name: self._make_chain(name) for name in config.arms}
+        self._held: dict[str, tuple[str, ...]] = {}
+        robot.collision.keep_clear_of(self.furniture)
 
     @classmethod
     def from_config(cls, config: CellConfig) -> CellModel:
@@ -148,6 +174,35 @@ class CellModel:
     def set_obstacles(self, obstacles: tuple[Obstacle, ...]) -> None:
         """Replace the obstacles, given in the cell's base frame."""
         self.robot.collision.set_obstacles([self._in_world(o) for o in obstacles])
+
+    def set_held(self, arm: str | None, held: tuple[Box, ...]) -> None:
+        """Replace what an arm's hand carries; the hand itself may touch it.
+
+        Raises:
+            KeyError: no such arm.
+            ValueError: two share a name, or one has a link's or an obstacle's name.
+        """
+        name, settings = self.config.arm(arm)
+        collision = self.robot.collision
+        others = {held for arm, names in self._held.items() if arm != name for held in names}
+        names = [box.name for box in held]
+        if len(set(names)) < len(names) or set(names) & {*collision.links, *collision.obstacles, *others}:
+            raise ValueError(
+                f"names of held boxes must differ from links, obstacles and each other: {', '.join(names)}"
+            )
+        for old in self._held.pop(name, ()):
+            collision.detach(old)
+        hand = self.robot.tree.below(self._hand_root(settings))
+        for box in held:
+            collision.attach(box.name, box.size_m, box.T_base_box, settings.tcp_frame, hand)
+        self._held[name] = tuple(names)
+
+    def _hand_root(self, settings: ArmConfig) -> str:
+        prefix = self.config.description.arguments.get("prefix", "")
+        effectors = load_cell(self.config.name).end_effectors
+        return next(
+            prefix + item.parent_link for item in effectors if item.arm == settings.group or len(effectors) == 1
+        )
 
     def _in_world(self, obstacle: Obstacle) -> Obstacle:
         if isinstance(obstacle, Box):
@@ -214,13 +269,29 @@ class CellPosture:
         return found.q[self._at] if found.success else None
 
     def contacts(
-        self, q: Array, environment: bool = True, allowed: frozenset[str] = frozenset(), first_only: bool = True
+        self,
+        q: Array,
+        environment: bool = True,
+        allowed: frozenset[str] = frozenset(),
+        first_only: bool = True,
+        margin_m: float = 0.0,
     ) -> tuple[Pair, ...]:
-        """Pairs of bodies that touch."""
+        """Pairs of bodies that touch, or nearly touch."""
         if not environment:
-            allowed = allowed | self._model.furniture
-        check = self._robot.collision.check
-        return check(self.full(q), environment=environment, allowed=allowed, first_only=first_only).pairs
+            allowed, margin_m = allowed | self._model.furniture, 0.0
+        return self._robot.collision.check(
+            self.full(q), environment=environment, allowed=allowed, first_only=first_only, margin_m=margin_m
+        ).pairs
+
+    def outside_m(self, q: Array, margin_m: float = 0.0) -> float:
+        """How far the tool's origin is outside of the cell's motion box, made smaller by a margin; 0 inside."""
+        return outside_m(self._model.config.limits.motion_box, self.fk(q)[:3, 3], margin_m)
+
+
+def outside_m(box: BoxRegion, point: Array, margin_m: float) -> float:
+    """Distance of a point [3] from a box that is smaller by a margin on every side; 0 inside."""
+    inner = np.clip(point, np.array(box.min_m) + margin_m, np.array(box.max_m) - margin_m)
+    return float(np.linalg.norm(point - inner))
 
 
 def furniture(robot: RobotModel, root: str) -> frozenset[str]:

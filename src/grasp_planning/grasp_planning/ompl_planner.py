@@ -109,7 +109,7 @@ class _Search:
 
     def solve(self) -> Any | None:
         """A path of OMPL, or none in the time that is left."""
-        status = self._planner.solve(max(0.0, self._task.remaining_s))
+        status = self._planner.solve(self._task.search_s)
         if status.getStatus() != ob.PlannerStatus.PlannerStatusType.EXACT_SOLUTION:
             return None
         return self._problem.getSolutionPath()

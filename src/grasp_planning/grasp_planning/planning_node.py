@@ -19,7 +19,7 @@ from sensor_msgs.msg import JointState as JointStateMsg
 from grasp_core.cell_config import CellConfig
 from grasp_core.config import ConfigError
 from grasp_core.joint_states import JointStates
-from grasp_core.planning import PlanResult, PlanStatus
+from grasp_core.planning import Box, PlanResult, PlanStatus
 from grasp_core.ports import JointState, StateError
 from grasp_core.resources import ResourceError, find
 from grasp_interfaces.action import PlanMotion
@@ -70,11 +70,20 @@ class PlanningNode(Node):
             self.get_logger().warning(f"a joint state was dropped: {error}", throttle_duration_sec=5.0)
 
     def _set_obstacles(self, request: SetObstacles.Request, response: SetObstacles.Response) -> SetObstacles.Response:
+        frame = request.header.frame_id
+        arm = next((name for name, arm in self.config.arms.items() if arm.tcp_frame == frame), None)
         try:
-            self._check_frame(request.header.frame_id)
             obstacles = tuple(ros.obstacle_from_msg(message) for message in request.obstacles)
+            if arm is None:
+                self._check_frame(frame)
+            elif not all(isinstance(obstacle, Box) for obstacle in obstacles):
+                raise ValueError(f"what arm {arm} holds must be given as boxes")
             with self._one_at_a_time:
-                self.planner.set_obstacles(obstacles)
+                # In the frame of a tool: what its hand carries. In the base frame: what stands around.
+                if arm is None:
+                    self.planner.set_obstacles(obstacles)
+                else:
+                    self.planner.set_held(arm, obstacles)
         except ValueError as error:
             response.success, response.message = False, str(error)
             return response

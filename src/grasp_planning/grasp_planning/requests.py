@@ -21,6 +21,10 @@ from .timing import MotionLimits
 
 # A measured joint may stand this far (rad or m) outside its range; planning then starts from the border.
 START_SLACK = 2e-3
+# The motion box is left this early (m): between two samples that a planner checks, the guard looks too.
+BOX_MARGIN_M = 2e-4
+# Stands for the motion box in pairs of bodies that touch.
+MOTION_BOX = "the motion box"
 
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -47,6 +51,10 @@ class PlanSettings(Config):
     """Random shortcuts tried on a found path."""
     max_blend: Positive = 0.5
     """Longest part of a segment (in seconds at full speed) that the rounding of a corner replaces."""
+    clearance_m: Annotated[float, Field(ge=0.0)] = 0.01
+    """A search first keeps this distance from what stands around the robot, or what start and goal leave of it."""
+    clearance_s: Positive = 0.5
+    """Longest time that a search takes for it; then touching nothing is enough."""
     line_step_m: Positive = 0.01
     """Distance between inverse kinematics solutions on a Cartesian line."""
     line_step_rad: Positive = 0.05
@@ -105,6 +113,9 @@ class Task:
         self.posture = model.posture(arm, positions)
         self.start = self._inside(np.array([positions[name] for name in self.chain.joints]), START_SLACK, "start")
         self.limits: MotionLimits = self.chain.limits.scaled(options.speed_scale)
+        # As the guard has it: from outside of the motion box ways may lead back, but not farther out.
+        self._outside_m = self.posture.outside_m(self.start, BOX_MARGIN_M)
+        self._margin_m = 0.0
 
     @property
     def remaining_s(self) -> float:
@@ -122,9 +133,26 @@ class Task:
         finally:
             self.stages_ms[name] = self.stages_ms.get(name, 0.0) + 1e3 * (time.perf_counter() - begun)
 
+    @property
+    def search_s(self) -> float:
+        """How long a search may take now."""
+        return max(0.0, self.remaining_s if self._margin_m == 0.0 else min(self._clearance_s, 0.5 * self.remaining_s))
+
+    @contextmanager
+    def keeping_clear(self, margin_m: float, limit_s: float = 0.0) -> Iterator[None]:
+        """Inside, what stands nearer than ``margin_m`` counts as touching; searches end after ``limit_s``."""
+        before, self._margin_m, self._clearance_s = self._margin_m, margin_m, limit_s
+        try:
+            yield
+        finally:
+            self._margin_m = before
+
     def contacts(self, q: Array, first_only: bool = True) -> tuple[Pair, ...]:
-        """What touches at ``q`` [n] and must not."""
-        return self.posture.contacts(q, self.environment, self.options.allowed_contacts, first_only)
+        """What touches at ``q`` [n] and must not; a tool that is outside of the motion box touches it."""
+        found = self.posture.contacts(q, self.environment, self.options.allowed_contacts, first_only, self._margin_m)
+        if not (found and first_only) and self.posture.outside_m(q, BOX_MARGIN_M) > self._outside_m:
+            found = (*found, (MOTION_BOX, f"arm {self.chain.arm}"))
+        return found
 
     def all_free(self, positions: Array) -> bool:
         """Whether nothing touches at any of [m, n]."""
@@ -180,7 +208,7 @@ def refused(refusal: Refusal, stages_ms: Mapping[str, float] | None = None) -> P
 
 def in_words(contacts: tuple[Pair, ...]) -> str:
     """Contacts as part of a sentence."""
-    return ", ".join(f"{a} touches {b}" for a, b in contacts)
+    return ", ".join(f"the tool of {b} leaves {a}" if a == MOTION_BOX else f"{a} touches {b}" for a, b in contacts)
 
 
 def _invalid(message: str) -> Refusal:

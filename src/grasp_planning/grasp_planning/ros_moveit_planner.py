@@ -60,6 +60,8 @@ class MoveitPlanner(EmbeddedPlanner):
     """
 
     name = "moveit"
+    # MoveIt pads its robot itself.
+    keeps_clear = False
 
     def __init__(
         self,

@@ -8,10 +8,13 @@ import pytest
 
 from grasp_core.cell_config import CellConfig
 from grasp_core.geometry import difference, transform
+from grasp_core.guard import Guard
 from grasp_core.planning import Box, Mesh, Obstacle, PlanOptions, PlanResult, PlanStatus, VoxelGrid
 from grasp_core.ports import JointState
 from grasp_core.resources import find, names
+from grasp_description.cell_kinematics import CellKinematics
 from grasp_planning import CellModel, OmplPlanner, StraightLinePlanner
+from grasp_planning.requests import MOTION_BOX, PlanSettings
 from grasp_planning.timing import TOLERANCE
 
 CELLS = names("config", "cells")
@@ -82,10 +85,10 @@ def test_from_ready_to_random_reachable_poses(bench: Bench) -> None:
             # Only this arm moves: the others stay at ready.
             while True:
                 q = bench.robot.random_configuration(rng, config.group, bench.ready)
-                if not bench.robot.collision.check(q):
+                T_goal = bench.model.T_base_world @ bench.robot.fk(q, config.tcp_frame)
+                inside = bench.config.limits.motion_box.contains(T_goal[:3, 3], margin_m=-0.001)
+                if inside and not bench.robot.collision.check(q):
                     break
-            T_world_tcp = bench.robot.fk(q, config.tcp_frame)
-            T_goal = bench.model.T_base_world @ T_world_tcp
             bench.assert_good(bench.planner.plan_to_pose(arm, bench.start, T_goal, OPTIONS), arm, T_goal)
 
 
@@ -159,8 +162,10 @@ def test_refusals_name_what_touches_and_what_is_out_of_reach(bench: Bench) -> No
     assert any("table" in pair for pair in table.contacts)
     into = bench.planner.plan_line(None, bench.start, low, OPTIONS)
     assert into.status is PlanStatus.LINE_INCOMPLETE
-    assert any("table" in pair for pair in into.contacts)
-    assert bench.planner.plan_line(None, bench.start, low, PlanOptions(check_environment=False)).ok
+    assert any("table" in pair or MOTION_BOX in pair for pair in into.contacts)
+    blind = bench.planner.plan_line(None, bench.start, low, PlanOptions(check_environment=False))
+    assert blind.status is PlanStatus.LINE_INCOMPLETE
+    assert "leaves the motion box" in blind.message
     bench.planner.set_obstacles((Box("crate", tcp, (0.2, 0.2, 0.1)),))
     inside = bench.planner.plan_to_joints(None, bench.start, {}, OPTIONS)
     assert inside.status is PlanStatus.START_IN_COLLISION
@@ -170,3 +175,84 @@ def test_refusals_name_what_touches_and_what_is_out_of_reach(bench: Bench) -> No
     bench.planner.set_obstacles(())
     own = bench.planner.plan_to_joints(None, bench.start, folded, PlanOptions(check_environment=False))
     assert own.status is PlanStatus.GOAL_IN_COLLISION
+
+
+@pytest.mark.parametrize("bench", CELLS, indirect=True)
+def test_no_plan_is_refused_by_the_guard_afterwards(bench: Bench) -> None:
+    """Ways between places at the edges of the motion box stay inside of it, as the guard sees them."""
+    kinematics = CellKinematics(bench.config)
+    guard = Guard(bench.config.limits, kinematics.limits(), kinematics, now_ns=lambda: 0)
+    box, rng = bench.config.limits.motion_box, np.random.default_rng(8)
+    arm, settings = bench.config.arm()
+    planned = 0
+    for _ in range(12):
+        q = bench.robot.random_configuration(rng, settings.group, bench.ready)
+        T_goal = bench.model.T_base_world @ bench.robot.fk(q, settings.tcp_frame)
+        result = bench.planner.plan_to_pose(arm, bench.start, T_goal, OPTIONS)
+        if not box.contains(T_goal[:3, 3]):
+            assert not result.ok
+            if result.status is PlanStatus.GOAL_IN_COLLISION and MOTION_BOX in str(result.contacts):
+                assert "leaves the motion box" in result.message
+        elif result.ok:
+            planned += 1
+            start = bench.start.select(settings.joints)
+            guard.admit_trajectory(result.trajectory, start, arm)
+    assert planned > 0
+
+
+@pytest.mark.parametrize("bench", ["ur5"], indirect=True)
+def test_a_goal_outside_of_the_motion_box_is_refused_in_words(bench: Bench) -> None:
+    goal = {"shoulder_pan_joint": 2.8}
+    result = bench.planner.plan_to_joints(None, bench.start, goal, OPTIONS)
+    assert result.status is PlanStatus.GOAL_IN_COLLISION
+    assert result.message == "at the goal the tool of arm arm leaves the motion box"
+
+
+@pytest.mark.parametrize("bench", ["ur5"], indirect=True)
+def test_ways_keep_clear_of_what_stands_around_where_they_can(bench: Bench) -> None:
+    """Round a wall by a centimetre; without being told to, by less."""
+    bench.planner.set_obstacles((wall("box"),))
+    start = JointState.at_rest({**bench.start.as_dict(), "shoulder_pan_joint": -0.8})
+    goal = {"shoulder_pan_joint": 0.5}
+    least = []
+    for planner in (OmplPlanner(bench.model, PlanSettings(clearance_m=0.0)), bench.planner):
+        result = planner.plan_to_joints(None, start, goal, OPTIONS)
+        assert result.trajectory is not None, result.message
+        least.append(min(distance_to_wall(bench, q) for q in result.trajectory.positions))
+    assert least[0] < 0.0095
+    assert least[1] > 0.0095
+
+
+def distance_to_wall(bench: Bench, q: np.ndarray) -> float:
+    """The smallest margin, to half a millimetre, at which the wall counts as touched; at most 3 cm."""
+    posture = bench.model.posture("arm", bench.start.as_dict())
+    low, high = 0.0, 0.03
+    while high - low > 5e-4:
+        middle = round(0.5 * (low + high), 5)
+        touching = posture.contacts(q, margin_m=middle, first_only=False)
+        low, high = (low, middle) if any("wall" in pair for pair in touching) else (middle, high)
+    return low
+
+
+@pytest.mark.parametrize("bench", ["ur5"], indirect=True)
+def test_what_is_held_is_kept_clear_of_walls_too(bench: Bench) -> None:
+    """A long object below the hand touches a low wall that the empty hand passes above."""
+    low = Box("low", transform((0.55, 0.02, 0.05)), (0.3, 0.04, 0.1))
+    bench.planner.set_obstacles((low,))
+    start = JointState.at_rest({**bench.start.as_dict(), "shoulder_pan_joint": -0.8})
+    goal = {"shoulder_pan_joint": 0.5}
+    straight = bench.planner.plan_to_joints(None, start, goal, OPTIONS)
+    assert straight.trajectory is not None
+    assert np.ptp(straight.trajectory.positions, axis=0)[1:].max() < 1e-9, "the empty hand passes straight"
+    held = Box("held", transform((0.0, 0.0, 0.07)), (0.04, 0.04, 0.18))
+    bench.planner.set_held(None, (held,))
+    try:
+        result = bench.planner.plan_to_joints(None, start, goal, OPTIONS)
+        assert result.trajectory is not None, result.message
+        assert np.ptp(result.trajectory.positions, axis=0)[1:].max() > 0.05
+        with pytest.raises(ValueError, match="differ"):
+            bench.planner.set_held(None, (held, held))
+    finally:
+        bench.planner.set_held(None, ())
+    again = bench.planner.plan_to_joints(None, start, goal, OPTIONS)
+    np.testing.assert_array_equal(again.trajectory.positions, straight.trajectory.positions)
