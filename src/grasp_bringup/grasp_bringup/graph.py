@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 from launch.actions import LogInfo, OpaqueFunction, SetLaunchConfiguration
@@ -13,7 +14,7 @@ from grasp_bringup import blocks, episode_blocks
 from grasp_bringup.arguments import LaunchArgumentError, declare
 from grasp_bringup.cameras import camera_files, fusion_parameters
 from grasp_bringup.cells import load_cell
-from grasp_bringup.policy_choice import choose_policy
+from grasp_bringup.policy_choice import NONE, choose_policy
 from grasp_core import resources
 from launch import Action, LaunchContext, LaunchDescription
 
@@ -92,10 +93,9 @@ def check_arguments(context: LaunchContext, cell: str) -> list[Action]:
     if given["scene"] not in scenes:
         raise LaunchArgumentError(f"there is no scene {given['scene']!r}; there is {', '.join(scenes)}")
     episodes = _automatic(given["episodes"], "1" if hardware == "sim" else "0")
-    for name, word in (("objects", given["objects"]), ("seed", given["seed"]), ("episodes", episodes)):
-        _whole(name, word)
-    if int(episodes) < 0:
-        raise LaunchArgumentError(f"episodes is {episodes}; 0 waits for goals, 1 or more runs so many")
+    _whole("objects", given["objects"], -1, "-1 takes as many as the scene says")
+    _whole("seed", given["seed"], 0, "0 is the least seed")
+    _whole("episodes", episodes, 0, "0 waits for goals, 1 or more runs so many")
     judge = _automatic(given["judge"], "simulator" if hardware == "sim" else "")
     if judge == "simulator" and hardware == "real":
         raise LaunchArgumentError("judge:=simulator needs a simulated world; on hardware take gripper or image")
@@ -103,6 +103,12 @@ def check_arguments(context: LaunchContext, cell: str) -> list[Action]:
         chosen = choose_policy(load_cell(cell), given["policy"], given["checkpoint"])
     except ValueError as error:
         raise LaunchArgumentError(str(error)) from None
+    if chosen.policy == NONE and given["episodes"] not in ("auto", "0"):
+        raise LaunchArgumentError(f"episodes:={episodes} needs a policy, and there is none: {chosen.why}")
+    if given["planner"] == "moveit" and find_spec("moveit") is None:
+        raise LaunchArgumentError(
+            "planner:=moveit needs moveit_py, which is not installed; install ros-<distro>-moveit-py, or take ompl"
+        )
     if given["camera"] and hardware == "sim":
         raise LaunchArgumentError("camera:= names files of real cameras; with hardware:=sim the simulator's are used")
     try:
@@ -144,8 +150,10 @@ def _number(name: str, text: str) -> float:
         raise LaunchArgumentError(f"{name} is {text!r}; it is a number") from None
 
 
-def _whole(name: str, text: str) -> int:
+def _whole(name: str, text: str, least: int, meaning: str) -> None:
     try:
-        return int(text)
+        value = int(text)
     except ValueError:
         raise LaunchArgumentError(f"{name} is {text!r}; it is a whole number") from None
+    if value < least:
+        raise LaunchArgumentError(f"{name} is {value}; allowed is {least} or more: {meaning}")

@@ -50,13 +50,41 @@ def test_every_argument_has_a_description_and_a_default_among_its_choices():
         ({"speed_scale": "0"}, "speed_scale is 0.0"),
         ({"speed_scale": "fast"}, "it is a number"),
         ({"objects": "2.5"}, "whole number"),
-        ({"scene": "moon"}, "there is no scene 'moon'"),
+        ({"objects": "-2"}, "objects is -2; allowed is -1 or more"),
+        ({"seed": "-1"}, "seed is -1; allowed is 0 or more"),
+        ({"policy": "none", "episodes": "2"}, "episodes:=2 needs a policy"),
+        ({"scene": "moon"}, "there is no scene 'moon'; there is .*blocks"),
         ({"camera": "fixed_camera=uvc"}, "the simulator's are used"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_sentence(given, words):
     with pytest.raises(LaunchArgumentError, match=words):
         check_arguments(context_with(**given), "ur5")
+
+
+def test_a_planner_that_is_not_installed_is_refused_before_anything_starts(monkeypatch):
+    monkeypatch.setattr("grasp_bringup.graph.find_spec", lambda name: None)
+    with pytest.raises(LaunchArgumentError, match="needs moveit_py, which is not installed"):
+        check_arguments(context_with(planner="moveit"), "ur5")
+
+
+NAMED = (
+    "policy", "checkpoint", "scene", "objects", "episodes", "seed", "planner", "camera", "record", "record_dir",
+    "launch_rviz", "viewer", "gui", "headless_mode", "hardware", "robot_ip", "speed_scale",
+)  # fmt: skip
+
+
+def test_users_find_the_same_names_everywhere():
+    assert set(NAMED) <= set(CELL_ARGUMENTS)
+
+
+@pytest.mark.parametrize("name", [name for name in CELL_ARGUMENTS if ARGUMENTS[name].choices])
+def test_a_word_that_is_no_choice_is_refused_with_the_choices(name):
+    (declared,) = [a for a in declare([name]) if isinstance(a, DeclareLaunchArgument)]
+    context = LaunchContext()
+    context.launch_configurations[name] = "moon"
+    with pytest.raises(RuntimeError, match="moon.*not valid.*" + ARGUMENTS[name].choices[0]):
+        declared.execute(context)
 
 
 @pytest.mark.parametrize("given", [{"hardware": "real", "robot_ip": "127.0.0.1"}, {"use_mock_hardware": "true"}])

@@ -97,8 +97,13 @@ def test_what_is_left_open_is_settled_for_simulation(settled, tmp_path):
 
 
 def test_what_is_given_is_kept(settled):
-    found = settled(episodes="3", judge="gripper", speed_scale="0.5", policy="none")
-    assert (found["episodes"], found["judge"], found["speed_scale"], found["policy"]) == ("3", "gripper", "0.5", "none")
+    found = settled(episodes="3", judge="gripper", speed_scale="0.5", policy="highest_point")
+    assert (found["episodes"], found["judge"], found["speed_scale"], found["policy"]) == (
+        "3",
+        "gripper",
+        "0.5",
+        "highest_point",
+    )
 
 
 @pytest.mark.parametrize(
