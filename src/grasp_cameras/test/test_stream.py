@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grasp_cameras.calibration_file import CameraCalibration, MountConfig
@@ -309,6 +309,7 @@ def test_stamps_of_a_device_clock_are_mapped_to_system_time(driver, stream):
     assert before - 1_000_000_000 < picture.stamp_ns <= time.time_ns()
 
 
+@settings(deadline=None)
 @given(
     offset=st.integers(-(10**15), 10**15),
     delays=st.lists(st.integers(1_000_000, 100_000_000), min_size=2, max_size=60),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
@@ -53,6 +53,7 @@ def test_without_adaptive_steps_they_are_the_largest():
     assert ActionViewConfig(adaptive_step=False).step(0.1)[0] == 0.05
 
 
+@settings(deadline=None)
 @given(T_base_tcp=poses, depth_m=st.floats(0.0, 1.0))
 def test_cameras_move_with_the_tool(T_base_tcp, depth_m):
     views = action_views(T_base_tcp, T_TCP_CAMERA, depth_m)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grasp_core.camera import CameraFrame, Intrinsics
@@ -23,6 +23,7 @@ def test_stamps_within_the_slop_match():
     assert both.unmatched == 1
 
 
+@settings(deadline=None)
 @given(jitter=st.lists(st.integers(-4, 4), min_size=1, max_size=30), late=st.integers(0, 3))
 def test_every_picture_finds_its_partner(jitter, late):
     """Depth arrives up to three pictures late and a few nanoseconds off; all pairs are found, in order."""
