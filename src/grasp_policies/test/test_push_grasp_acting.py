@@ -43,14 +43,14 @@ def test_no_push_leaves_the_map(row, column, rotation, height_m):
         assert (point[:2] >= np.array(CONFIG.map.corner_m[:2]) + inset - 1e-9).all()
         assert (point[:2] <= np.array(CONFIG.map.corner_m[:2]) + 0.448 - inset + 1e-9).all()
     assert action.length_m <= CONFIG.primitive.push_length_m + 1e-9
-    assert action.start[2] > height_m
+    assert action.start[2] > height_m + CONFIG.primitive.tip_beyond_m
 
 
-@pytest.mark.parametrize(("height_m", "tip_m"), [(0.05, 0.02), (0.03, 0.008), (0.0, 0.008)])
+@pytest.mark.parametrize(("height_m", "tip_m"), [(0.05, 0.02), (0.03, 0.002), (0.0, 0.002)])
 def test_a_grasp_goes_three_centimetres_below_its_pixel_but_not_into_the_table(height_m, tip_m):
     action = to_action(Choice(GRASP, 100, 50, 4), flat(height_m), CONFIG.map, CONFIG.primitive)
     assert isinstance(action, Grasp)
-    assert action.T_base_tcp[2, 3] == pytest.approx(tip_m)
+    assert action.T_base_tcp[2, 3] == pytest.approx(tip_m + CONFIG.primitive.tip_beyond_m)
     assert action.T_base_tcp[:2, 3] == pytest.approx([0.276 + 0.101, -0.224 + 0.201])
     # Rotation 4 of 16: the fingers close along y.
     assert abs(action.T_base_tcp[1, 0]) == pytest.approx(1.0)

@@ -47,11 +47,11 @@ def to_action(
     angle = angle_of(choice.rotation, settings.rotations)
     if choice.primitive == GRASP:
         surface = float(_window(state.height_m, choice.row, choice.column, 1).max())
-        place[2] += max(surface - settings.grasp_depth_m, settings.grasp_floor_m)
+        place[2] += max(surface - settings.grasp_depth_m, settings.grasp_floor_m) + settings.tip_beyond_m
         return Grasp(top_down(place, angle), settings.grasp_width_m, approach_m=settings.approach_m)
     radius = round(SURFACE_RADIUS_M / pixel_m)
     surface = float(_window(state.height_m, choice.row, choice.column, radius).max())
-    place[2] += surface + settings.push_clearance_m
+    place[2] += surface + settings.push_clearance_m + settings.tip_beyond_m
     direction = np.array([np.cos(angle), np.sin(angle), 0.0])
     edge = map_settings.pixels * pixel_m - settings.push_inset_m
     low, high = corner[:2] + settings.push_inset_m, corner[:2] + edge

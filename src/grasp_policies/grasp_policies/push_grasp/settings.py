@@ -26,14 +26,16 @@ class PrimitiveSettings(Config):
     """Angles over the full circle (paper: 16)."""
     push_length_m: Positive = 0.10
     """Length of a push (paper: 0.10)."""
+    tip_beyond_m: NotNegative = 0.0148
+    """How far closed fingertips reach beyond the tool's origin (RG2: urdf/grippers/rg2.yaml)."""
     push_clearance_m: NotNegative = 0.012
-    """Height of the fingertip above the surface under it while pushing."""
+    """Height of the fingertips above the surface under them while pushing."""
     push_inset_m: NotNegative = 0.04
     """The tip stays this far inside the edges of the map, so that no push sweeps objects out of reach (paper: 0)."""
     grasp_depth_m: NotNegative = 0.03
     """How far the fingertips go below the pixel (paper: 0.03)."""
-    grasp_floor_m: NotNegative = 0.008
-    """Lowest fingertip height above the table in a grasp."""
+    grasp_floor_m: NotNegative = 0.002
+    """Lowest height of the closed fingertips above the table in a grasp."""
     grasp_width_m: Positive | None = None
     """Opening before a grasp; none for as wide as the gripper goes, as in the paper."""
     approach_m: Positive = 0.10
