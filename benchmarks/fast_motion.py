@@ -33,7 +33,7 @@ class Arguments:
 
     cell: str = "ur5"
     """Which cell."""
-    scene: str = "blocks_dense"
+    scene: str = "blocks"
     """Which scene."""
     attempts: int = 120
     """How many attempts."""
