@@ -154,6 +154,7 @@ def main(args: list[str] | None = None) -> None:
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     told = threading.Event()
     node: Any = None
+    spinning: threading.Thread | None = None
     executor = MultiThreadedExecutor(num_threads=6)
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -174,3 +175,6 @@ def main(args: list[str] | None = None) -> None:
             node.close()
         executor.shutdown(timeout_sec=3.0)
         rclpy.try_shutdown()
+        if spinning is not None:
+            # A thread that is still inside of the middleware when Python ends takes the process down with an abort.
+            spinning.join(LAST_WORDS_S)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from grasp_core.geometry import Array
 from grasp_core.observation import GripperState
-from grasp_core.planning import MotionPlanner, Obstacle, PlanOptions, PlanResult
+from grasp_core.planning import Box, MotionPlanner, Obstacle, PlanOptions, PlanResult
 from grasp_core.ports import Arm, Cancel, Gripper, GripperLimits, JointState, JointTrajectory, MotionResult
 from grasp_core.skills.ports import CellPorts
 
@@ -48,6 +48,10 @@ class TimedPlanner:
     def set_obstacles(self, obstacles: tuple[Obstacle, ...]) -> None:
         """Passed on."""
         self._planner.set_obstacles(obstacles)
+
+    def set_held(self, arm: str | None, held: tuple[Box, ...]) -> None:
+        """Passed on."""
+        self._planner.set_held(arm, held)
 
     def plan_to_joints(
         self, arm: str | None, start: JointState, goal: Mapping[str, float], options: PlanOptions
