@@ -243,3 +243,16 @@ class CellConfig(Config):
         if name not in self.arms:
             raise KeyError(f"cell {self.name} has no arm {name!r}; it has {', '.join(self.arms)}")
         return name, self.arms[name]
+
+    def arms_at(self, place: np.ndarray) -> tuple[str, ...]:
+        """The arms that serve a place [x, y], the one first in whose part of the workspace it lies deepest.
+
+        Where none does: the nearest.
+        """
+        depths = {}
+        for arm in self.arms:
+            region = self.limits.region(arm)
+            low, high = np.array(region.min_m[:2]), np.array(region.max_m[:2])
+            depths[arm] = float(np.minimum(place[:2] - low, high - place[:2]).min())
+        deepest = sorted(depths, key=lambda arm: -depths[arm])
+        return tuple(arm for arm in deepest if depths[arm] >= 0.0) or (deepest[0],)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +44,14 @@ def test_regions_are_of_the_arms_and_inside_the_workspace():
     for regions, words in ((one, "right, left"), ({**both, "left": limits["motion_box"]}, "that of left must lie")):
         with pytest.raises(ConfigError, match=words):
             cell.with_values(limits={**limits, "regions": regions})
+
+
+def test_each_place_has_an_arm():
+    cell = CellConfig.from_yaml(resources.find("config", "cells/baxter.yaml"))
+    assert cell.arms_at(np.array([0.6, -0.1])) == ("right",)
+    assert cell.arms_at(np.array([0.6, 0.1])) == ("left",)
+    assert cell.arms_at(np.array([0.6, 0.005])) == ("left", "right")
+    assert cell.arms_at(np.array([0.6, -0.5])) == ("right",)
 
 
 def test_camera_range():

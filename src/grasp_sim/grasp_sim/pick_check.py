@@ -33,7 +33,7 @@ from grasp_core.statistics import wilson
 from grasp_description.grippers import GripperSpec, load_gripper
 from grasp_sim.cell import SimCell, load_cell_config
 from grasp_sim.kinematics import PlannerName
-from grasp_sim.scripted_grasps import ROUND_MODELS, SCENE_OF_SET, Target, arms_for, candidate_grasps, graspable_set
+from grasp_sim.scripted_grasps import ROUND_MODELS, SCENE_OF_SET, Target, candidate_grasps, graspable_set
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ def _one_run(
         return Run(run, seed, "", "", 0.0, 0.0, 0.0, False, "scene", str(error), None, 0.0, 0.0)
     target = truth.targets()[0]
     grasps = candidate_grasps(target, config, gripper, style)
-    grasps = [replace(grasp, arm=arm) for arm in arms_for(target, config) for grasp in grasps]
+    grasps = [replace(grasp, arm=arm) for arm in config.arms_at(target.T_base_object[:2, 3]) for grasp in grasps]
     chosen = next((g for g in grasps if reachable is None or reachable(g)), grasps[0] if grasps else None)
     x, y = target.T_base_object[:2, 3].tolist()
     if chosen is None:

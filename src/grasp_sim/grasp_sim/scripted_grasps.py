@@ -75,17 +75,6 @@ def candidate_grasps(
     return grasps
 
 
-def arms_for(target: Target, config: CellConfig) -> list[str]:
-    """The arms that serve the place where an object lies, the one whose part of the table it lies deepest in first."""
-    place = target.T_base_object[:2, 3]
-    depths = {}
-    for arm in config.arms:
-        region = config.limits.region(arm)
-        depths[arm] = float(np.minimum(place - region.min_m[:2], np.array(region.max_m[:2]) - place).min())
-    deepest = sorted(depths, key=lambda arm: -depths[arm])
-    return [arm for arm in deepest if depths[arm] >= 0.0] or deepest[:1]
-
-
 def _top_grasp(
     centre: Array, height: float, yaw: float, width: float, config: CellConfig, gripper: GripperSpec
 ) -> Array:

@@ -106,13 +106,30 @@ def test_a_grasped_object_leaves_the_scene(ur5):
     assert ur5.truth.poses() == {}
 
 
+class TipPath:
+    """Writes down where the tool is before every physics step."""
+
+    def __init__(self):
+        self.points = []
+
+    def before_step(self, world):
+        self.points.append(world.robot.T_base("grasp_tcp")[:3, 3].copy())
+
+
 def test_push_moves_ten_centimetres_and_stays_inside(ur5):
     ur5.reset("single", 1)
     thing = ur5.world.present()[0]
     ur5.world.place(thing, transform((0.5, 0.0, 0.5 * thing.model.extents_m[2])))
     ur5.world.step(60)
+    tip = TipPath()
+    ur5.world.events.append(tip)
     outcome = ur5.execute(Push(np.array([0.44, 0.0, 0.03]), np.array([1.0, 0.0, 0.0]), 0.1))
+    ur5.world.events.remove(tip)
     assert outcome.reason is Reason.PUSHED
+    low = np.array([point for point in tip.points if point[2] < 0.035])
+    assert low[:, 0].min() == pytest.approx(0.44, abs=0.005)
+    assert low[:, 0].max() == pytest.approx(0.54, abs=0.005)
+    assert np.abs(low[:, 1]).max() < 0.005
     moved = ur5.world.pose_of(thing)[:3, 3] - (0.5, 0.0, 0.0)
     assert 0.02 < moved[0] < 0.12
     outcome = ur5.execute(Push(np.array([0.7, 0.0, 0.03]), np.array([1.0, 0.0, 0.0]), 0.1))

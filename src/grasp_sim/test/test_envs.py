@@ -51,6 +51,65 @@ def test_sizes_and_start_of_the_papers():
     env.close()
 
 
+def test_the_base_drives_where_the_wrist_camera_is_told_to_go():
+    """targeted_qt_opt: pictures of 118 x 118, steps in the camera's axes carried out with the base, twenty of them."""
+    env = make_env("targeted_qt_opt", renderer="tiny", count=(1, 1))
+    try:
+        seen, _ = env.reset(seed=0)
+        assert seen["rgb"].shape == (118, 118, 3)
+        before = env.cell.world.robot.positions()
+        for k in range(20):
+            sideways = np.array([0.03, 0.03, 0.0, 0.0, 1.0, 0.0], np.float32) * (1.0 if k % 4 < 2 else -1.0)
+            _, _, ended, truncated, _ = env.step(sideways)
+            if k == 1:
+                now = env.cell.world.robot.positions()
+                driven = [abs(now[joint] - before[joint]) for joint in ("odom_x", "odom_y")]
+                assert min(driven) > 0.005, f"the base drove {driven}"
+                assert np.hypot(*driven) > 0.04
+        assert truncated
+        assert not ended
+    finally:
+        env.close()
+
+
+def test_patch_grasps_approach_and_raise_as_the_paper_says():
+    """A quarter of a metre down, 0.2 m up, and each half of the table is its own arm's."""
+    env = make_env("patch_grasp", renderer="tiny", count=(1, 1), **SMALL["patch_grasp"])
+    try:
+        env.reset(seed=0)
+        for share, arm in ((0.1, "right"), (0.9, "left")):
+            action = env.codec.decode(np.array([0.5, share, 0.3]), env.cell.observe())
+            assert (action.arm, action.approach_m) == (arm, 0.25)
+            env.cell.guard.admit(action, env.cell.observe())
+        assert env.config.skills.lift_m == 0.2
+    finally:
+        env.close()
+
+
+def test_hands_are_shaped_within_the_ranges_of_the_paper():
+    """pixel_attentive: spread up to a quarter turn, fingers up to 0.61 rad, whatever is asked."""
+    env = make_env("pixel_attentive", renderer="tiny", count=(1, 1), **SMALL["pixel_attentive"])
+    try:
+        env.reset(seed=0)
+        action = env.codec.decode(np.array([0.5, 0.5, 0.0, 1.57, 0.0, 9.0, 9.0, -9.0, 0.3]), env.cell.observe())
+        spread, *fingers = action.preshape.values()
+        assert spread == pytest.approx(0.5 * np.pi)
+        assert fingers == pytest.approx([0.61, 0.0, 0.3])
+    finally:
+        env.close()
+
+
+def test_push_grasp_sees_a_heightmap_of_two_millimetres():
+    env = make_env("push_grasp", renderer="tiny", count=(1, 1), **SMALL["push_grasp"])
+    try:
+        seen, _ = env.reset(seed=0)
+        assert seen["heightmap"].shape[:2] == (224, 224)
+        box = env.config.limits.workspace
+        assert (np.array(box.max_m) - box.min_m)[:2] == pytest.approx([0.448, 0.448])
+    finally:
+        env.close()
+
+
 class Counter:
     """A small thing to run in workers."""
 

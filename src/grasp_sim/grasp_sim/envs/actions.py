@@ -127,7 +127,8 @@ class PrimitiveCodec:
             z = max(surface - 0.01, support + FLOOR_M) + tip
             return Push(np.array([*xy, max(z, low[2])]), np.array([np.cos(angle), np.sin(angle), 0.0]), PUSH_LENGTH_M)
         z = max(surface - GRASP_DEPTH_M, support + FLOOR_M) + tip
-        return Grasp(top_down((*xy, float(np.clip(z, low[2], high[2]))), angle), approach_m=self.approach_m)
+        pose = top_down((*xy, float(np.clip(z, low[2], high[2]))), angle)
+        return Grasp(pose, approach_m=self.approach_m, arm=self.config.arms_at(xy)[0])
 
 
 @dataclass(frozen=True)
