@@ -42,7 +42,7 @@ class PlantServer:
     """Moves a world's arm and gripper as a controller commands, and answers with what they do.
 
     Args:
-        bridge: the world that runs; this becomes one of its events.
+        bridge: the world that runs; this becomes one of its events, and says when it has to wait.
         address: host and port to listen at.
         arm, gripper: names in the cell.
 
@@ -52,6 +52,7 @@ class PlantServer:
 
     def __init__(self, bridge: Bridge, address: tuple[str, int], arm: str, gripper: str) -> None:
         self._bridge, self._arm, self._gripper = bridge, arm, gripper
+        bridge.waits = self.waits
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(address)
         self._socket.setblocking(False)
@@ -81,7 +82,11 @@ class PlantServer:
     def waits(self, seconds: float) -> bool:
         """Whether the controller, which is there, has not yet told what it wants in so many seconds."""
         self._receive()
-        if self._shift_s is None or not self._commands or time.time_ns() - self._heard[1] > GONE_S * 1e9:
+        if self._shift_s is None or not self._commands:
+            return False
+        if time.time_ns() - self._heard[1] > GONE_S * 1e9:
+            # Where it comes back, the clocks are compared anew: the world has gone on, and would wait for all of that.
+            self._shift_s = None
             return False
         return self._bridge.now_ns * 1e-9 + self._shift_s + seconds > self._commands[-1].time_s
 

@@ -93,7 +93,7 @@ class SimBridgeNode(Node):
         host, _, port = address.rpartition(":")
         (arm, settings), *_ = self.config.arms.items()
         plant = PlantServer(self.bridge, (host, int(port)), arm, settings.gripper)
-        self.bridge.on_scene, self.bridge.waits = plant.attach, plant.waits
+        self.bridge.on_scene = plant.attach
         return plant
 
     def _offer_actions(self) -> list[Any]:
