@@ -24,6 +24,7 @@ from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from domain_coordinator import domain_id  # noqa: E402
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue  # noqa: E402
 from rcl_interfaces.srv import SetParameters  # noqa: E402
+from rclpy.duration import Duration  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
@@ -177,6 +178,16 @@ def test_what_makes_no_sense_is_rejected(client):
     assert not client.send(*FOLLOW, follow(point(1.0, float("nan")))).accepted
     stranger = FollowJointTrajectory.Goal(trajectory=JointTrajectory(joint_names=["knee"], points=[point(1.0, 0.0)]))
     assert not client.send(*FOLLOW, stranger).accepted
+
+
+def test_a_stamp_is_when_a_trajectory_begins(client):
+    goal = follow(point(0.5, client.state["shoulder_pan_joint"]))
+    now = client.node.get_clock().now()
+    goal.trajectory.header.stamp = (now - Duration(seconds=2.0)).to_msg()
+    assert not client.send(*FOLLOW, goal).accepted, "it was over before it was sent"
+    goal.trajectory.header.stamp = (now + Duration(seconds=1.5)).to_msg()
+    assert answer(client, goal).status == GoalStatus.STATUS_SUCCEEDED
+    assert client.node.get_clock().now() > now + Duration(seconds=1.5)
 
 
 def test_the_guard_refuses_what_leaves_its_limits(client):

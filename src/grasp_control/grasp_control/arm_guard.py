@@ -44,8 +44,9 @@ class GuardedDriver:
         goal_time_s: float | None,
         cancel: Cancel | None,
         number: int | None = None,
+        wait_s: float = 0.0,
     ) -> MotionResult:
-        """Follow a trajectory if the guard admits it, stretched where it was too fast; ``number`` as in ``UrArm``."""
+        """Follow a trajectory if the guard admits it, stretched where it was too fast; the rest as in ``UrArm``."""
         tolerances = self.arm.tolerances(path, goal, goal_time_s)
         try:
             state = self.arm.state()
@@ -56,7 +57,7 @@ class GuardedDriver:
                 admitted, _ = self._guard.admit_trajectory(trajectory, state, self.arm.name)
         except Refused as refusal:
             return MotionResult(MotionStatus.REJECTED, state, str(refusal))
-        return self.arm.follow(admitted, tolerances, cancel, number)
+        return self.arm.follow(admitted, tolerances, cancel, number, wait_s)
 
     def stream(self, step: JointTrajectory, deadman_s: float) -> str:
         """One streamed step: towards the last point within its time. Returns why it was left out, or nothing.

@@ -26,11 +26,12 @@ class Tolerances:
 
 @dataclass(frozen=True)
 class Follow:
-    """Follow a trajectory; answered by ``Done`` with the same number."""
+    """Follow a trajectory, from ``wait_s`` on; answered by ``Done`` with the same number."""
 
     number: int
     trajectory: JointTrajectory
     tolerances: Tolerances
+    wait_s: float = 0.0
 
 
 @dataclass(frozen=True)

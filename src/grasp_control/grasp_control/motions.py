@@ -63,6 +63,7 @@ class Following:
         self.ending: tuple[MotionStatus, str] | None = None
         self.trail = Trail()
         self.progress_s = self.scale = 0.0
+        self._wait_s = follow.wait_s
         self._sampler = Sampler(follow.trajectory, start)
         self._offset = start - self._sampler.at(0.0)[0]
         beside = float(np.abs(self._offset).max()) > 1e-9
@@ -77,6 +78,9 @@ class Following:
 
     def advance(self, dt_s: float, slider: float, speed_scale: float, ramp_s: float) -> None:
         """Let ``dt_s`` pass: time runs as fast as slider and share allow, and to a stop where it is being ended."""
+        if self._wait_s > 0.0 and self.ending is None:
+            self._wait_s -= dt_s
+            return
         wanted = 0.0 if self.ending is not None else slider * min(1.0, speed_scale / self._peak_share)
         # The ramp's time holds for a motion at its greatest speed.
         step = dt_s / ramp_s

@@ -24,6 +24,7 @@ from grasp_core.action_goals import (
     INVALID_GOAL,
     PATH_TOLERANCE_VIOLATED,
     SUCCESSFUL,
+    delay_of,
     seconds,
     tolerances_of,
     trajectory_of,
@@ -50,7 +51,11 @@ class _Asked:
 
 
 class ArmActions:
-    """``<controller>/follow_joint_trajectory`` and the topic ``<controller>/joint_trajectory`` for streamed steps."""
+    """``<controller>/follow_joint_trajectory`` and the topic ``<controller>/joint_trajectory`` for streamed steps.
+
+    A goal whose stamp lies ahead begins then. One that has begun by its stamp starts at once and from its beginning: to
+    jump into its middle, as upstream's controller does, would leave the path that the guard has looked at.
+    """
 
     def __init__(self, node: Node, driver: GuardedDriver, controller: str, prefix: str, deadman_s: float) -> None:
         self._node, self._driver, self._name, self._prefix = node, driver, controller, prefix
@@ -91,7 +96,7 @@ class ArmActions:
 
     def _consider(self, goal: FollowJointTrajectory.Goal) -> GoalResponse:
         try:
-            self._trajectory(goal.trajectory)
+            self._delay_s(goal)
         except ValueError as error:
             self._node.get_logger().warning(f"{self._name}: a goal was rejected: {error}")
             return GoalResponse.REJECT
@@ -102,6 +107,10 @@ class ArmActions:
         self._order[bytes(handle.goal_id.uuid)] = self._driver.arm.next_number()
         handle.execute()
 
+    def _delay_s(self, goal: FollowJointTrajectory.Goal) -> float:
+        now_ns = self._node.get_clock().now().nanoseconds
+        return delay_of(goal.trajectory, self._trajectory(goal.trajectory), now_ns)
+
     def _trajectory(self, message: JointTrajectoryMsg) -> JointTrajectory:
         trajectory = trajectory_of(message, self._prefix)
         joints = self._driver.arm.joint_names
@@ -111,6 +120,12 @@ class ArmActions:
 
     def _execute(self, handle: ServerGoalHandle) -> FollowJointTrajectory.Result:
         goal, joints = handle.request, self._driver.arm.joint_names
+        number = self._order.pop(bytes(handle.goal_id.uuid))
+        try:
+            wait_s = max(0.0, self._delay_s(goal))
+        except ValueError as error:
+            handle.abort()
+            return Result(error_code=Result.OLD_HEADER_TIMESTAMP, error_string=str(error))
         with self._lock:
             self._running = handle
         result = self._driver.follow(
@@ -119,7 +134,8 @@ class ArmActions:
             tolerances_of(goal.goal_tolerance, joints, self._prefix),
             seconds(goal.goal_time_tolerance) or None,
             _Asked(handle),
-            self._order.pop(bytes(handle.goal_id.uuid)),
+            number,
+            wait_s,
         )
         with self._lock:
             if self._running is handle:

@@ -144,8 +144,11 @@ class UrArm:
         tolerances: Tolerances,
         cancel: CancelAsked | None = None,
         number: int | None = None,
+        wait_s: float = 0.0,
     ) -> MotionResult:
         """Follow the trajectory; ends when it has, or when ``cancel`` is set and the arm has come to rest.
+
+        It begins after ``wait_s`` of the controller's time, at rest until then.
 
         A motion takes over from the one before, but not where its ``number`` is the lower one: it was asked for earlier
         and only came later. Without a number it counts as the newest.
@@ -157,7 +160,7 @@ class UrArm:
         with self._changed:
             self._waiting.add(number)
         try:
-            self._tell(Follow(number, self._ordered(trajectory), tolerances))
+            self._tell(Follow(number, self._ordered(trajectory), tolerances, wait_s))
             done = self._wait_for(number, cancel)
         finally:
             with self._changed:

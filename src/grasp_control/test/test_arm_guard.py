@@ -40,7 +40,7 @@ class Arm:
     def tolerances(self, *given):
         return given
 
-    def follow(self, trajectory, tolerances, cancel, number):
+    def follow(self, trajectory, tolerances, cancel, number, wait_s):
         self.followed.append(trajectory)
         return MotionResult(MotionStatus.SUCCEEDED, self.last_state())
 

@@ -231,6 +231,21 @@ def test_a_newer_motion_takes_over_without_a_jolt(at, distance, scale):
     assert jolts(bench) <= 1.5 * 3.0 * scale * DT / 0.1 + 0.05
 
 
+def test_a_trajectory_that_begins_later_waits_and_may_be_cancelled_meanwhile():
+    for cancelled in (False, True):
+        bench = Bench(speed_scale=0.2)
+        points = np.stack([np.zeros(6), np.full(6, 0.1)])
+        tolerances = Tolerances(np.full(6, 0.1), np.full(6, 0.01), 0.5)
+        bench.loop.take(Follow(1, JointTrajectory(NAMES, np.array([0.0, 0.5]), points), tolerances, wait_s=1.0))
+        bench.run(0.9)
+        assert np.abs(bench.robot.q).max() == 0.0
+        if cancelled:
+            bench.loop.take(Cancel(1))
+        done = bench.until_done(2.0)
+        assert done.status is (MotionStatus.CANCELLED if cancelled else MotionStatus.SUCCEEDED)
+        assert bench.robot.q[0] == pytest.approx(0.0 if cancelled else 0.1, abs=0.011)
+
+
 def test_an_older_goal_that_comes_later_does_not_take_over():
     bench = Bench()
     bench.follow(number=5)
