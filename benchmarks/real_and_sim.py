@@ -30,6 +30,7 @@ from grasp_episodes.bag_reader import find_bag, read_messages
 
 SIDES = ("real drivers", "simulator")
 LEAVE_S = 40.0
+NOT_BEGUN = "not begun"
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Table:
     objects_start: int | None = None
     objects_left: int | None = None
     seconds: float = 0.0
-    ended_by: str = "not begun"
+    ended_by: str = NOT_BEGUN
     message: str = ""
     reasons: dict[str, int] = field(default_factory=dict)
     picture_gap_s: float | None = None
@@ -140,7 +141,7 @@ def tell(table: Table, folder: Path, log: Path) -> None:
         table.objects_start, table.objects_left = told["objects_start"] or None, told["objects_left"]
         table.seconds, table.reasons, table.message = told["duration_s"], told["reasons"], told["message"]
         table.ended_by = ", ".join(told["ended_by"])
-    if table.ended_by == "not begun":
+    if table.ended_by == NOT_BEGUN:
         table.message = log.read_text(encoding="utf-8", errors="replace")[-2000:]
     for bag in folder.glob("2*/*/*.mcap"):
         table.picture_gap_s, age_s = pictures(bag)
@@ -199,14 +200,17 @@ def main() -> None:
     missing = [(side, seed) for seed in args.seeds for side in SIDES if (side, seed) not in done]
     for side, seed in tqdm(missing[: args.most], unit="table"):
         begin = time.monotonic()
-        tables.append(table := run(side, seed, args))
+        table = run(side, seed, args)
         tqdm.write(f"{side}, seed {seed}, {time.monotonic() - begin:.0f} s: {asdict(table)}")
+        if table.ended_by == NOT_BEGUN:
+            continue  # says nothing about either side; it is missing still
+        tables.append(table)
         settings = {**asdict(args), "json": args.json.name}
         content = {"cores": os.cpu_count(), "settings": settings, "tables": [asdict(table) for table in tables]}
         args.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(report(tables, args))
-    if left := len(missing) - args.most:
-        print(f"{max(0, left)} tables are still missing; call again to go on")
+    if left := len(args.seeds) * len(SIDES) - sum(table.seed in args.seeds for table in tables):
+        print(f"{left} tables are still missing; call again to go on")
 
 
 if __name__ == "__main__":
