@@ -48,6 +48,8 @@ HALT_CONFIRM_S = 0.1
 END_S = 5.0
 # More than the longest deceleration; a motion that was cancelled has ended by then (s).
 CANCEL_S = 3.0
+# A servo process that was started may take so long to say its first word, on a busy machine (s).
+START_S = 60.0
 # A servo process that ends sooner than this, again and again, is started again ever later, up to the second (s).
 LASTS_S, MOST_WAIT_S = 10.0, 30.0
 
@@ -303,7 +305,8 @@ class UrArm:
 
     def look_after(self) -> None:
         """End a servo process that hangs; a new one is started. Call this now and then."""
-        if self.silent_s > self.settings.answer_timeout_s and self._process.is_alive():
+        patience_s = self.settings.answer_timeout_s if self._reading is not None else START_S
+        if self.silent_s > patience_s and self._process.is_alive():
             self._process.kill()
 
     def _kill(self) -> None:

@@ -174,6 +174,18 @@ def test_a_dead_servo_process_is_replaced_and_its_motion_is_over(arm):
     assert move(ready(arm), -0.1, 0.5).ok
 
 
+def test_a_servo_process_that_hangs_is_replaced_and_one_that_only_starts_is_not(arm, monkeypatch):
+    killed = []
+    monkeypatch.setattr(arm._process, "kill", lambda: killed.append(True))
+    monkeypatch.setattr(UrArm, "silent_s", 20.0)
+    with monkeypatch.context() as starting:
+        starting.setattr(arm, "_reading", None)
+        arm.look_after()
+        assert not killed
+    arm.look_after()
+    assert killed
+
+
 def test_a_halt_outlives_the_servo_process(arm):
     first = arm._process.pid
     arm.halt()
