@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from grasp_policies.push_grasp import checkpoint
+from grasp_policies.push_grasp.dataset import Augmentation, build
 from grasp_policies.push_grasp.learner import Learner, LearnSettings
 from grasp_policies.push_grasp.online import OnlineLearner
 from grasp_policies.push_grasp.primitives import Choice
@@ -83,9 +84,56 @@ def test_prioritised_tries_are_those_that_were_wrong():
     learner._errors[GRASP][:] = 0.0
     wrong = among[7]
     learner._errors[GRASP][wrong] = 1.0
-    drawn = learner._draw(GRASP, np.random.default_rng(0))
-    # A power law of exponent 2 gives rank 1 about 6 of 10 draws.
-    assert 0.3 < np.mean(drawn == wrong) < 0.9
+    assert learner._by_rank(GRASP, among, 4000, np.random.default_rng(0)).tolist().count(wrong) > 0
+    # F55: the density of a rank grows with it (exponent 2), so that the upper half gets three quarters of the draws.
+    learner._errors[GRASP][among] = np.random.default_rng(1).permutation(len(among))
+    drawn = learner._by_rank(GRASP, among, 4000, np.random.default_rng(0))
+    assert np.mean(learner._errors[GRASP][drawn] > 0.5 * len(among)) == pytest.approx(0.75, abs=0.04)
+    assert len(learner._draw(GRASP, np.random.default_rng(0))) == SETTINGS.batch
+
+
+@pytest.mark.parametrize("primitive", [GRASP, PUSH])
+def test_every_drawn_try_brings_one_with_the_opposite_outcome(primitive):
+    # F55
+    learner = Learner(CONFIG, SETTINGS.with_values(sampling="opposite"), seed=0)
+    learner.begin_stage(ToyEpisodes(CONFIG, 20), 0, look_ahead=False)
+    tries = learner._data.tries[primitive]
+    outcome = tries.success if primitive == GRASP else tries.changed
+    for seed in range(5):
+        drawn = learner._draw(primitive, np.random.default_rng(seed))
+        assert len(drawn) == SETTINGS.batch
+        half = SETTINGS.batch // 2
+        assert outcome[drawn[:half]].sum() == (~outcome[drawn[half:]]).sum()
+    outcome[:] = True
+    assert len(learner._draw(primitive, np.random.default_rng(0))) == SETTINGS.batch
+    learner.update(0)
+
+
+def test_updates_beyond_the_plan_still_learn():
+    learner = Learner(CONFIG, SETTINGS, seed=0)
+    planned = learner.begin_stage(ToyEpisodes(CONFIG, 10), 0, look_ahead=False)
+    assert learner.update(0)["learning_rate"] == SETTINGS.learning_rate
+    before = [p.clone() for p in learner.networks[GRASP].parameters()]
+    assert 0.0 < learner.update(planned)["learning_rate"] < 0.1 * SETTINGS.learning_rate
+    after = list(learner.networks[GRASP].parameters())
+    assert any(not torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+def test_a_moved_and_mirrored_patch_still_shows_its_pixel():
+    config = toy_config()
+    episode = ToyEpisodes(config, 1).episode(0)
+    marked = {**episode, "height": np.zeros_like(episode["height"]), "choice": episode["choice"].copy()}
+    marked["choice"][:-1] = (GRASP, 50, 60, 3)
+    marked["height"][:, 49:52, 59:62] = 500
+    tries = build([marked], config).tries[GRASP]
+    index = np.zeros(24, np.int64)
+    shift = np.random.default_rng(0).integers(-6, 7, (24, 2))
+    how = Augmentation(colour=False, height_noise_m=0.0)
+    patches = tries.patches(index, np.random.default_rng(1), how, shift)[:, 0].numpy()
+    middle = patches.shape[-1] // 2
+    for patch, moved in zip(patches, shift, strict=True):
+        rows, columns = np.nonzero(patch > 0.5 * patch.max())
+        assert np.abs([rows.mean() - middle - moved[0], columns.mean() - middle - moved[1]]).max() < 0.6
 
 
 def test_learning_while_acting_moves_towards_the_reward_and_is_undone():
@@ -107,3 +155,13 @@ def test_learning_while_acting_moves_towards_the_reward_and_is_undone():
     assert value() > first
     learner.restore()
     assert value() == first
+
+
+def test_the_reactive_baseline_learns_while_acting_that_a_push_changed_something():
+    config = toy_config(method="reactive")
+    state = bar(np.random.default_rng(0), 0.3, (56.0, 56.0))
+    choice = Choice(PUSH, 56, 20, 0)
+    networks = checkpoint.make_networks(config)
+    with torch.no_grad():
+        networks[PUSH].head[-1].bias.fill_(8.0)  # all but sure: right for a classifier, too high for a reward of 0.5
+    assert OnlineLearner(networks, config, 1e-3).learn(choice, state, state, False, True, 0.0) < 0.01

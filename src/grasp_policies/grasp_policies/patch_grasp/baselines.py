@@ -156,7 +156,7 @@ class LinearMachines:
         for number in range(BINS):
             mine = bins == number
             if data.success[mine].any() and not data.success[mine].all():
-                machine = LinearSVC(C=self._penalty, class_weight="balanced")
+                machine = LinearSVC(C=self._penalty, class_weight="balanced", random_state=0)
                 self._models[number] = make_pipeline(StandardScaler(), machine).fit(features[mine], data.success[mine])
 
     def says(self, data: Patches) -> NDArray[np.bool_]:

@@ -108,7 +108,8 @@ class Learner:
         assert self._data is not None
         settings = self.settings
         base = settings.finetune_rate if self._stage else settings.learning_rate
-        rate = base * 0.5 * (1.0 + np.cos(np.pi * min(step, self._planned) / self._planned))
+        # Updates beyond the plan go on at a hundredth: at the end of the half cosine they would change nothing.
+        rate = base * (0.5 * (1.0 + np.cos(np.pi * step / self._planned)) if step < self._planned else 0.01)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         rng = np.random.default_rng((self.seed, self._stage, step))

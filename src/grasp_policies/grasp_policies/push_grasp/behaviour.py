@@ -107,6 +107,7 @@ class Behaviour:
             choice, value, by_chance = decided
             action = to_action(choice, state, config.map, config.primitive)
             if action is None:
+                futile += 1  # or the same choice without room could be made for ever
                 continue
             outcome = cell.execute(action)
             after = look(outcome.observation, config.map)

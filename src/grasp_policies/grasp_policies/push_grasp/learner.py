@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.stats import rankdata
 from torch import Tensor
 from torch.nn import functional
 
@@ -36,7 +37,8 @@ class LearnSettings(Config):
     optimiser: Literal["adam", "sgd"] = "adam"
     """``adam``; the paper: ``sgd`` with momentum 0.9."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
-    """At the beginning of a stage; falls to nothing along a half cosine (paper: 1e-4, constant)."""
+    """At the beginning of a stage; falls to nothing along a half cosine over the planned updates, and is a hundredth
+    of it beyond them (paper: 1e-4, constant)."""
     weight_decay: Annotated[float, Field(ge=0.0)] = 2e-5
     """L2 penalty (the authors' code: 2e-5)."""
     batch: Annotated[int, Field(ge=2)] = 64
@@ -45,10 +47,12 @@ class LearnSettings(Config):
     """Passes over the larger primitive's tries in a stage."""
     loss: Literal["cross_entropy", "huber"] = "cross_entropy"
     """Between Q / q_max and y / q_max; ``huber`` as in the paper."""
-    sampling: Literal["uniform", "prioritised"] = "uniform"
-    """``prioritised`` draws by rank of the last error with a power law (paper, exponent 2)."""
-    priority_exponent: Annotated[float, Field(ge=0.0)] = 2.0
-    """Of the power law."""
+    sampling: Literal["uniform", "prioritised", "opposite"] = "uniform"
+    """``prioritised`` draws by rank of the last error. ``opposite`` draws half of the tries evenly, and for each one of
+    the same primitive with the opposite outcome, by rank (paper, with a batch of 2)."""
+    priority_exponent: Annotated[float, Field(gt=0.0)] = 2.0
+    """Of the power law of ranks: the density of a draw grows with rank ** (exponent - 1) from the smallest error to the
+    largest; 1 draws evenly (the authors' code: 2)."""
     target_angles: Annotated[int, Field(ge=1)] = 4
     """Angles of each primitive that max Q(s', a') looks at, drawn for each state (paper: all)."""
     mirror: bool = True
@@ -135,9 +139,10 @@ class Learner:
 
     def update(self, step: int) -> dict[str, float]:
         """One update of each network; what it draws depends on seed, stage and step alone."""
-        done = min(1.0, step / self._planned)
+        # Updates beyond the plan go on at a hundredth: at the end of the half cosine they would change nothing.
+        share = 0.5 * (1.0 + np.cos(np.pi * step / self._planned)) if step < self._planned else 0.01
         for group in self._optimiser.param_groups:
-            group["lr"] = self.settings.learning_rate * 0.5 * (1.0 + np.cos(np.pi * done))
+            group["lr"] = self.settings.learning_rate * share
         rng = np.random.default_rng((self.seed, self._stage, step))
         self._optimiser.zero_grad()
         numbers = {}
@@ -219,9 +224,26 @@ class Learner:
         among, count = self._train[primitive], self.settings.batch
         if self.settings.sampling == "uniform":
             return rng.choice(among, count)
-        order = among[np.argsort(-self._errors[primitive][among], kind="stable")]
-        weights = 1.0 / np.arange(1, len(order) + 1) ** self.settings.priority_exponent
-        return rng.choice(order, count, p=weights / weights.sum())
+        if self.settings.sampling == "prioritised":
+            return self._by_rank(primitive, among, count, rng)
+        first = rng.choice(among, (count + 1) // 2)
+        tries = self._data.tries[primitive]
+        outcome = tries.success if primitive == GRASP else tries.changed
+        drawn = [first]
+        for answer in (False, True):
+            wanted = int((outcome[first] != answer).sum())
+            fitting = among[outcome[among] == answer]
+            # Where nothing ever ended the other way there is nothing to set against it.
+            drawn.append(self._by_rank(primitive, fitting if len(fitting) else among, wanted, rng))
+        return np.concatenate(drawn)[:count]
+
+    def _by_rank(
+        self, primitive: int, among: NDArray[np.int64], count: int, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Tries that were told wrongly come oftener; those that were never drawn count as the worst."""
+        order = among[np.argsort(self._errors[primitive][among], kind="stable")]
+        ranks = rng.power(self.settings.priority_exponent, count)
+        return order[np.round(ranks * (len(order) - 1)).astype(np.int64)]
 
     def _target(self, tries: Tries, future: NDArray[np.float32]) -> NDArray[np.float32]:
         config = self.config
@@ -268,6 +290,6 @@ class Learner:
 
 def _auc(score: NDArray[np.float32], answer: NDArray[np.bool_]) -> float:
     """Area under the ROC curve, by ranks."""
-    ranks = np.argsort(np.argsort(score)) + 1.0
+    ranks = rankdata(score)
     positives, negatives = int(answer.sum()), int((~answer).sum())
     return float((ranks[answer].sum() - positives * (positives + 1) / 2.0) / (positives * negatives))

@@ -54,7 +54,8 @@ class OnlineLearner:
             "success": np.array([success, False]),
             "changed": np.array([different, False]),
         }
-        reward = float(success) if choice.primitive == GRASP else config.push_reward * different
+        push_reward = 1.0 if config.method == "reactive" else config.push_reward
+        reward = float(success) if choice.primitive == GRASP else push_reward * different
         target = reward + (config.gamma * future if success or different else 0.0)
         network = self._networks[choice.primitive].eval()
         device = next(network.parameters()).device

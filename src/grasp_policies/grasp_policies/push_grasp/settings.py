@@ -101,7 +101,7 @@ class PushGraspConfig(Config):
     @property
     def q_max(self) -> float:
         """Largest value that an action can have."""
-        return 1.0 / (1.0 - self.gamma) if self.method == "push_grasp" else 1.0
+        return max(1.0, self.push_reward) / (1.0 - self.gamma) if self.method == "push_grasp" else 1.0
 
 
 class ActingSettings(Config):
