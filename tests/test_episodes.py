@@ -177,6 +177,17 @@ def test_a_killed_policy_is_started_again_and_the_episode_goes_on(graph):
     assert wait_until(lambda: launch.pid_of(["policy_node"]) > 0)
 
 
+def test_a_killed_planner_is_started_again_and_the_episode_goes_on(graph):
+    launch, client, _ = graph
+    _, result = client.begin(seed=5, objects=1, record=False)
+    assert wait_until(lambda: "inferring" in client.states, 60.0)
+    os.kill(launch.pid_of(["planning_node"]), signal.SIGKILL)
+    answer = client.wait(result)
+    (episode,) = answer.result.results
+    assert episode.ended_by == "cleared", (answer.result.message, answer.result.reasons)
+    assert wait_until(lambda: launch.pid_of(["planning_node"]) > 0)
+
+
 def test_a_killed_recorder_ends_the_episode_and_leaves_its_bag_readable(graph):
     launch, client, folder = graph
     client.steps.clear()
@@ -225,6 +236,16 @@ def test_a_run_ends_by_itself_and_tells_a_summary(graph_environment, tmp_path):
         assert keys <= set(summary)
         assert (summary["cell"], summary["policy"], summary["objects_left"]) == ("ur5", "highest_point", 0)
         assert list((tmp_path / "latest" / "pictures").glob("*.png"))
+        assert wait_until(lambda: launch.descendants() == [])
+
+
+@pytest.mark.parametrize("part", ["episode_manager_node", "sim_bridge_node"])
+def test_a_part_that_cannot_be_replaced_ends_the_launch_with_an_error(graph_environment, tmp_path, part):
+    with Launch(graph_environment, *COMMAND, "episodes:=0", f"record_dir:={tmp_path}") as launch:
+        launch.wait_for("ready for episodes")
+        os.kill(launch.pid_of([part]), signal.SIGKILL)
+        assert launch.finish(60) == 1
+        launch.wait_for(rf"{part}.* ended with exit code -9")
         assert wait_until(lambda: launch.descendants() == [])
 
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated, Protocol
 
@@ -271,7 +271,9 @@ class EpisodeRunner:
     def _decide(self, before: Observation) -> Decided:
         begin = time.perf_counter()
         try:
-            return self._decider.decide(before, self._cell.since_ns(), self._cancelled)
+            decided = self._decider.decide(before, self._cell.since_ns(), self._cancelled)
+            # By the clock that tells when the first command leaves: another may be a tick ahead or behind.
+            return replace(decided, decided_ns=self._cell.now_ns())
         finally:
             self._clock.add("decide", begin)
 
