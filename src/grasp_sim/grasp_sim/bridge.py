@@ -34,8 +34,6 @@ from grasp_sim.world import World
 BATCH_S = 0.01
 # When the simulation is farther behind than this, the lost time is given up: it runs slower than real time (s).
 GIVE_UP_S = 0.25
-# How often a world that has to wait looks again (s).
-WAIT_S = 0.002
 # A picture that somebody has waited for so long comes before physics (s of real time).
 STARVED_S = 0.2
 
@@ -104,8 +102,6 @@ class Bridge:
         self.failure: BaseException | None = None
         self.on_scene: Callable[[World], None] = lambda _: None
         """Called with the world, from the thread, whenever a scene was made."""
-        self.waits: Callable[[float], bool] = lambda _: False
-        """Whether the world has to wait before so many more seconds of it pass; asked from the thread."""
 
     @property
     def now_ns(self) -> int:
@@ -234,9 +230,7 @@ class Bridge:
             if behind_s > GIVE_UP_S:
                 begin, begin_sim_ns = time.monotonic(), self.now_ns
                 behind_s = BATCH_S
-            if behind_s > 0.0 and self.waits(BATCH_S):
-                self._stop.wait(WAIT_S)
-            elif behind_s > 0.0:
+            if behind_s > 0.0:
                 self._step(min(behind_s, BATCH_S))
             starving = self._starving()
             if starving or behind_s <= BATCH_S:

@@ -3,8 +3,7 @@
 
 Commands carry the controller's time. The world's steps take what was wanted at their own moment, a little in the past,
 so that a world which has stopped to render catches up along the path that was commanded, and does not jump. A world
-that is slower than real time slows its controller down; and where a busy machine holds the controller up, the world
-waits for it: it would run to the end of what is commanded, stop there with a jolt, and shake off what it holds.
+that is slower than real time slows its controller down.
 """
 
 from __future__ import annotations
@@ -30,8 +29,6 @@ DELAY_S = 0.03
 SLEW = 0.2
 # Fingers that were told to move count as moving for so long at least (s).
 STARTS_WITHIN_S = 0.1
-# A controller that has said nothing for so long is gone, and the world goes on without it (s of real time).
-GONE_S = 1.0
 # States are sent so often (s of the world's time).
 ANSWER_S = 0.008
 # Commands remembered.
@@ -42,7 +39,7 @@ class PlantServer:
     """Moves a world's arm and gripper as a controller commands, and answers with what they do.
 
     Args:
-        bridge: the world that runs; this becomes one of its events, and says when it has to wait.
+        bridge: the world that runs; this becomes one of its events.
         address: host and port to listen at.
         arm, gripper: names in the cell.
 
@@ -52,7 +49,6 @@ class PlantServer:
 
     def __init__(self, bridge: Bridge, address: tuple[str, int], arm: str, gripper: str) -> None:
         self._bridge, self._arm, self._gripper = bridge, arm, gripper
-        bridge.waits = self.waits
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(address)
         self._socket.setblocking(False)
@@ -78,17 +74,6 @@ class PlantServer:
             return time.time_ns()
         time_s, at_ns = self._heard
         return at_ns - round((time_s - (now_ns * 1e-9 + self._shift_s)) * 1e9)
-
-    def waits(self, seconds: float) -> bool:
-        """Whether the controller, which is there, has not yet told what it wants in so many seconds."""
-        self._receive()
-        if self._shift_s is None or not self._commands:
-            return False
-        if time.time_ns() - self._heard[1] > GONE_S * 1e9:
-            # Where it comes back, the clocks are compared anew: the world has gone on, and would wait for all of that.
-            self._shift_s = None
-            return False
-        return self._bridge.now_ns * 1e-9 + self._shift_s + seconds > self._commands[-1].time_s
 
     def close(self) -> None:
         """Let go of the socket."""
