@@ -120,7 +120,8 @@ def _check_tries(settings: LearningSettings, stage: int, replay: Path) -> None:
 
 def _learned(settings: LearningSettings, folder: Path, stage: int) -> bool:
     file = state_file(folder, settings, stage)
-    if not file.exists() or not checkpoint_folder(folder, settings, stage).exists():
+    # The card is what a checkpoint is finished with; the folder alone may be what a killed run left.
+    if not file.exists() or not (checkpoint_folder(folder, settings, stage) / "card.yaml").exists():
         return False
     state, wanted = load_state(file), settings.stages[stage].updates
     return int(state["step"]) >= int(state["planned"] if wanted is None else wanted)

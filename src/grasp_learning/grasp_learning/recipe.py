@@ -97,7 +97,10 @@ class Learner(Protocol):
         ...
 
     def save_policy(self, folder: Path, card: Mapping[str, Any]) -> None:
-        """Write a checkpoint that the policy of this system loads; ``card`` is where it comes from."""
+        """Write a checkpoint that the policy of this system loads; ``card`` is where it comes from.
+
+        ``card.yaml`` is written last: a folder without it is no finished checkpoint.
+        """
         ...
 
 

@@ -17,8 +17,9 @@ def score(rows: Sequence[RunRow]) -> dict[str, Any]:
     """The three metrics of Visual Pushing for Grasping (section V-B) as shares from 0 to 1.
 
     ``completion`` counts all runs (Wilson interval). ``grasp_success`` and ``action_efficiency`` are means over
-    complete runs (bootstrap over runs), as in the paper; under ``all_runs`` over all that acted. A mean of no runs is
-    none.
+    complete runs (bootstrap over runs), as in the paper; under ``all_runs`` over all that acted. ``actions_per_run`` is
+    a mean over the same runs, and ``all_grasps`` counts every grasp of every run (Wilson interval): where a run is one
+    grasp, complete runs have no other than successful ones. A mean of no runs is none.
     """
     made = [row for row in rows if row.ended != "skipped"]
     complete = [row for row in made if row.complete]
@@ -31,6 +32,7 @@ def score(rows: Sequence[RunRow]) -> dict[str, Any]:
         "lost": sum(row.lost for row in made),
         "grasps": sum(len(row.grasps) for row in made),
         "pushes": sum(action.kind == "push" for row in made for action in row.actions),
+        "all_grasps": _all_grasps(made),
         "grasp_after_push": _after_push(made),
         "ended": {end: sum(row.ended == end for row in rows) for end in sorted({row.ended for row in rows})},
     }
@@ -68,6 +70,7 @@ def _means(rows: Sequence[RunRow]) -> dict[str, Any]:
     values = {
         "grasp_success": [v for row in rows if (v := row.grasp_success) is not None],
         "action_efficiency": [v for row in rows if (v := row.efficiency) is not None],
+        "actions_per_run": [float(len(row.actions)) for row in rows],
     }
     return {name: _told(bootstrap(found) if found else None) for name, found in values.items()}
 
@@ -80,6 +83,11 @@ def _after_push(rows: Sequence[RunRow]) -> dict[str, Any]:
         if first.kind == "push" and second.kind == "grasp"
     ]
     return _told(wilson(sum(pairs), len(pairs)))
+
+
+def _all_grasps(rows: Sequence[RunRow]) -> dict[str, Any]:
+    grasps = [bool(grasp.success) for row in rows for grasp in row.grasps]
+    return _told(wilson(sum(grasps), len(grasps)))
 
 
 def _told(estimate: Estimate | None) -> dict[str, Any]:

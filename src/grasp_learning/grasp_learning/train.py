@@ -102,7 +102,7 @@ class Trainer:
         self._take_over_earlier_stage()
         saved = load_state(self.state_file) if self.state_file.exists() else None
         # A stage that was begun goes on with the tries that it was begun with, though more may have come since.
-        tries = {int(k): int(v) for k, v in saved["tries"].items()} if saved else self._tries_by_stage()
+        tries = {int(k): int(v) for k, v in saved["tries"].items()} if saved else self._tries_there()
         episodes = ReplayReader(self._replay, settings.system.fields(self._own), tries)
         seed_all((settings.seed, self._stage))
         planned = self.learner.begin_stage(episodes, self._stage, **stage.learn)
@@ -138,17 +138,19 @@ class Trainer:
                     bar.set_postfix({k: f"{v:.3g}" for k, v in list(means.items())[:3]}, refresh=False)
                 if step % settings.measure_every == 0 or step == wanted:
                     curve.add(self._stage, step, earlier + step, "measure", self.learner.measure())
-                if step % settings.checkpoint_every == 0:
+                if step % settings.checkpoint_every == 0 and step < wanted:
                     save()
         bar.close()
+        finished = step >= wanted
+        if finished:
+            meter.note()
+            measured = [p for p in curve.points if p["kind"] == "measure"]
+            self._save_policy(episodes, step, measured[-1] if measured else {})
+        # After the policy: whoever finds this stage learned by its state finds its policy too.
         save()
         lines = [line for line in episodes.statistics() if line.stage is not None]
         curve.plot([s.name for s in settings.stages], [line.rate for line in lines])
         curve.close()
-        finished = step >= wanted
-        if finished:
-            measured = [p for p in curve.points if p["kind"] == "measure"]
-            self._save_policy(episodes, step, measured[-1] if measured else {})
         meter.note()
         return finished
 
@@ -169,8 +171,16 @@ class Trainer:
             },
         )
 
-    def _tries_by_stage(self) -> dict[int, int]:
-        return {number: self._settings.stages[number].tries for number in range(self._stage + 1)}
+    def _tries_there(self) -> dict[int, int]:
+        """The tries asked for, by stage, or as many as there are by now."""
+        reader = ReplayReader(self._replay, self._settings.system.fields(self._own))
+        found = {}
+        for number, stage in enumerate(self._settings.stages[: self._stage + 1]):
+            there = reader.tries(reader.first(number, stage.tries))
+            if there < stage.tries:
+                log.warning("stage %s holds %d tries; %d are asked for", stage.name, there, stage.tries)
+            found[number] = min(there, stage.tries)
+        return found
 
     def _take_over_earlier_stage(self) -> None:
         """Weights and optimiser as the stage before left them; stages that learn nothing are passed over."""

@@ -107,7 +107,8 @@ def origin() -> dict[str, Any]:
 def _command() -> str:
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     program = Path(sys.argv[0]).name if spec is None else f"python -m {spec.name}"
-    return " ".join([program, *sys.argv[1:]])
+    # Where a file lies on this machine is nobody's business: the end of an absolute path says which it is.
+    return " ".join([program, *(Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:])])
 
 
 def _versions() -> dict[str, str]:

@@ -77,7 +77,17 @@ def test_scores_of_known_runs():
     assert found["action_efficiency"]["mean"] == pytest.approx((1.0 + 4 / 5) / 2)
     assert found["all_runs"]["action_efficiency"]["mean"] == pytest.approx((1.0 + 4 / 5 + 0.0) / 3)
     assert (found["picked"], found["objects"], found["pushes"]) == (8, 12, 11)
+    assert found["actions_per_run"]["mean"] == pytest.approx((4 + 5) / 2)
+    assert found["all_runs"]["actions_per_run"]["mean"] == pytest.approx((4 + 5 + 11) / 3)
     assert found["ended"] == {"empty": 2, "no_change": 1}
+
+
+def test_single_grasps_are_counted_over_all_runs():
+    rows = [play(script, 1, max_actions=1) for script in "ggm"]
+    found = score(rows)
+    assert found["grasp_success"]["mean"] == 1.0, "complete runs of one grasp hold by definition"
+    assert (found["all_grasps"]["mean"], found["all_grasps"]["n"]) == (pytest.approx(2 / 3), 3)
+    assert found["all_grasps"] == found["completion"]
 
 
 def test_no_complete_run_has_no_mean():

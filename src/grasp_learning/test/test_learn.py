@@ -15,6 +15,7 @@ from grasp_learning.learn import learn, main
 from grasp_learning.settings import load_settings
 from grasp_learning.state_file import load_state, save_state
 from grasp_learning.train import Trainer, checkpoint_folder, state_file
+from grasp_learning.usage import origin
 
 
 @pytest.fixture
@@ -56,6 +57,30 @@ def test_a_finished_run_is_left_alone(tmp_path, settings):
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.suffix in (".zip", ".safetensors")}
     assert learn(run, tmp_path, quiet=True)
     assert before == {p: p.stat().st_mtime_ns for p in before}
+
+
+def test_a_run_killed_while_it_wrote_its_policy_writes_it_again(tmp_path, settings):
+    run = settings(stages=2, stage={"tries": 30})
+    assert learn(run, tmp_path, quiet=True)
+    cards = [checkpoint_folder(tmp_path, run, number) / "card.yaml" for number in range(2)]
+    kept = cards[1].with_name("weights.safetensors").read_bytes()
+    cards[1].unlink()
+    assert learn(run, tmp_path, quiet=True)
+    assert cards[1].exists()
+    assert cards[1].with_name("weights.safetensors").read_bytes() == kept
+
+
+def test_a_state_that_counts_as_learned_never_comes_before_its_policy(collected, monkeypatch):
+    run, folder = collected
+    trainer = Trainer(run, 0, folder, quiet=True)
+
+    def dies(*_):
+        raise SystemExit("killed")
+
+    monkeypatch.setattr(trainer.learner, "save_policy", dies)
+    with pytest.raises(SystemExit):
+        trainer.run()
+    assert int(load_state(state_file(folder, run, 0))["step"]) < 40
 
 
 def test_more_stages_may_follow_later(tmp_path, settings):
@@ -117,6 +142,22 @@ def test_more_updates_and_the_same_data(collected):
     assert trainer.run(more=5)
     assert int(load_state(state_file(folder, run, 0))["step"]) == 15
     assert trainer.learner.begun[0][1] < 100, "a stage goes on with the tries that it was begun with"
+
+
+def test_a_training_begun_with_fewer_tries_than_asked_for_keeps_them(collected, caplog):
+    run, folder = collected
+    more = run.with_values(stages=[{**run.stages[0].model_dump(), "tries": 100}])
+    first, later = (Trainer(more, 0, folder, quiet=True) for _ in range(2))
+    assert first.run(total=10)
+    assert "100 are asked for" in caplog.text
+    assert Collector(more, 0, folder, quiet=True).run(100)
+    assert later.run()
+    assert later.learner.begun == first.learner.begun
+
+
+def test_a_card_tells_no_path_of_the_machine(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["learn", "--config", "push_grasp.yaml", "--out", "/home/somebody/runs/first"])
+    assert origin()["command"].endswith("--config push_grasp.yaml --out first")
 
 
 def test_an_ablation_learns_from_the_tries_of_another_run(collected, tmp_path, capsys):
