@@ -22,6 +22,7 @@ DISTANCE = 2.3
 FIELD_OF_VIEW = 0.62  # rad, upwards
 AHEAD = np.array((0.75, -0.85, 0.65))
 POINT_M = 0.0035
+LIFTED_M = 0.002
 OUTLINE = (90, 120, 170)
 
 
@@ -103,8 +104,9 @@ class Scene:
         if len(faces):
             # Seen from both sides: a browser leaves away what is turned from it.
             both = np.vstack([faces, faces[:, ::-1]])
-            mesh = trimesh.Trimesh(vertices_m, both, vertex_colors=rgb, process=False)
-            self._scene.add_mesh_trimesh("/base/mesh", mesh)
+            mesh = trimesh.Trimesh(vertices_m, both, vertex_colors=_linear(rgb), process=False)
+            # The drawn table lies where the fused one does: lifted, so that they do not shine through each other.
+            self._scene.add_mesh_trimesh("/base/mesh", mesh, position=(0.0, 0.0, LIFTED_M))
 
     def clear_surface(self) -> None:
         """Show neither cloud nor mesh."""
@@ -144,6 +146,13 @@ class Scene:
                 f"/base/actions/{prefix}arrows", drawn.arrows, drawn.arrow_colours,
                 shaft_radius=0.6 * thick_m, head_radius=1.8 * thick_m, head_length=5.0 * thick_m,
             )  # fmt: skip
+
+
+def _linear(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Colours of a picture (sRGB) as glTF wants them at corners: linear."""
+    share = rgb / 255.0
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return np.rint(255.0 * linear).astype(np.uint8)
 
 
 def _place_of(action: object) -> Array | None:
