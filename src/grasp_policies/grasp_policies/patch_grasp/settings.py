@@ -45,8 +45,10 @@ class GraspSettings(Config):
     """The first arm whose part a grasp point lies in takes it; the last takes what no part covers."""
     depth_m: NotNegative = 0.03
     """How far the fingertips go below the surface (the paper does not say)."""
-    floor_m: NotNegative = 0.01
+    floor_m: NotNegative = 0.004
     """Lowest height of the fingertips above the table."""
+    tip_beyond_m: NotNegative = 0.0125
+    """How far the fingertips reach beyond the tool's origin (Baxter's: urdf/grippers/baxter_electric.yaml)."""
     approach_m: Positive = 0.25
     """Length of the straight approach (paper: 0.25)."""
 

@@ -93,11 +93,11 @@ def windows(state: State, pixels: NDArray[np.int64], size: int) -> tuple[NDArray
 
 
 def place_of(choice: Choice, state: State, config: PatchGraspConfig) -> NDArray[np.float64]:
-    """Where the fingertips close, [3], base frame: below the surface, but not below the floor."""
+    """Where the tool's origin goes, [3], base frame: its fingertips below the surface, but not below the floor."""
     m = config.map
     r, c = choice.row, choice.column
     surface = float(state.height_m[max(0, r - 1) : r + 2, max(0, c - 1) : c + 2].max())
-    z = max(surface - config.grasp.depth_m, config.grasp.floor_m)
+    z = max(surface - config.grasp.depth_m, config.grasp.floor_m) + config.grasp.tip_beyond_m
     return np.asarray(m.corner_m) + np.array([(c + 0.5) * m.pixel_m, (r + 0.5) * m.pixel_m, z])
 
 
