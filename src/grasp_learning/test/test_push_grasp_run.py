@@ -2,9 +2,11 @@
 """A tiny run of the real thing: physics, arm, camera, networks; stopped in between and gone on with."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from grasp_core.policy import Goal
@@ -12,7 +14,10 @@ from grasp_learning.collect import Collector
 from grasp_learning.learn import learn
 from grasp_learning.replay import ReplayReader
 from grasp_learning.settings import LearningSettings
+from grasp_policies.push_grasp import checkpoint
+from grasp_policies.push_grasp.dataset import build
 from grasp_policies.push_grasp.policy import FACTORY
+from grasp_policies.push_grasp.settings import GRASP
 from grasp_sim.cell import SimCell
 
 SETTINGS = {
@@ -47,6 +52,18 @@ SETTINGS = {
 }
 
 
+def told_apart(run: Path) -> float:
+    """How often the first stage's network values a grasp that held above one that did not."""
+    networks, config = checkpoint.load(run / "checkpoints" / "00-random")
+    reader = ReplayReader(run / "replay")
+    tries = build((reader.episode(index) for index in range(len(reader))), config).tries[GRASP]
+    patches = tries.patches(np.arange(len(tries)), np.random.default_rng(0))
+    with torch.inference_mode():
+        values = networks[GRASP].at_middle(patches)[:, 1, 1].numpy()
+    better = np.subtract.outer(values[tries.success], values[~tries.success])
+    return float((better > 0.0).mean())
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_tiny_run_learns_something(tmp_path):
@@ -62,7 +79,9 @@ def test_a_tiny_run_learns_something(tmp_path):
 
     points = json.loads((tmp_path / "training" / "curve.json").read_text())
     losses = [p["loss/grasp"] for p in points if p["kind"] == "train" and p["stage"] == 0]
-    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+    assert np.mean(losses[len(losses) // 2 :]) < np.mean(losses[:3])
+    # A loss can sink by learning the rate of success alone; telling tries apart cannot: 0.5 is a guess, 0.88 was seen.
+    assert told_apart(tmp_path) > 0.7
 
     folder = tmp_path / "checkpoints" / "01-first"
     card = yaml.safe_load((folder / "card.yaml").read_text())
