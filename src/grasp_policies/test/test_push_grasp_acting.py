@@ -138,3 +138,20 @@ def test_a_wrong_checkpoint_is_refused_by_name(tmp_path):
         FACTORY.load(tmp_path, "cpu", {})
     with pytest.raises(ConfigError, match="epsilom"):
         FACTORY.load(None, "cpu", {"epsilom": 0.1})
+
+
+@pytest.mark.parametrize("turn", [0.0, np.pi / 8, np.pi / 4])
+def test_a_push_starts_at_the_height_of_the_table_beside_an_object(turn):
+    """Wherever a push may come down, nothing within the square whose height it takes is an object."""
+    state = flat()
+    rows, columns = np.mgrid[: state.height.shape[0], : state.height.shape[1]] - 112.0
+    along = np.cos(turn) * columns + np.sin(turn) * rows
+    across = -np.sin(turn) * columns + np.cos(turn) * rows
+    state.height[(np.abs(along) < 29) & (np.abs(across) < 12)] = 480
+    mask = push_mask(state, turn, CONFIG.map, CONFIG.primitive)
+    starts = np.argwhere(mask)
+    assert len(starts) > 100
+    for row, column in starts[:: max(1, len(starts) // 200)]:
+        action = to_action(Choice(PUSH, int(row), int(column), 0), state, CONFIG.map, CONFIG.primitive)
+        assert isinstance(action, Push)
+        assert action.start[2] == pytest.approx(CONFIG.primitive.push_clearance_m + CONFIG.primitive.tip_beyond_m)

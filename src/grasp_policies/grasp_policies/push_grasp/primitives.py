@@ -71,7 +71,9 @@ def grasp_mask(state: State, settings: PrimitiveSettings) -> NDArray[np.bool_]:
 def free_mask(state: State, map_settings: MapSettings, settings: PrimitiveSettings) -> NDArray[np.bool_]:
     """Pixels [rows, columns] with no object within a fingertip's reach: where a push may come down."""
     objects = state.occupied(settings.object_height_m)
-    return ~ndimage.binary_dilation(objects, iterations=max(1, round(SURFACE_RADIUS_M / map_settings.pixel_m)))
+    # The same square that a push takes its surface from: else it could start on top of an object and pass over it.
+    size = 2 * max(1, round(SURFACE_RADIUS_M / map_settings.pixel_m)) + 1
+    return ~ndimage.maximum_filter(objects, size=size)
 
 
 def push_mask(
