@@ -3,7 +3,8 @@
 
 Commands carry the controller's time. The world's steps take what was wanted at their own moment, a little in the past,
 so that a world which has stopped to render catches up along the path that was commanded, and does not jump. A world
-that is slower than real time slows its controller down.
+that is slower than real time slows its controller down. Where it is the controller that is held up, the world comes to
+rest along the path within the time it is behind, and then goes on from there: no step and no stop throws a held object.
 """
 
 from __future__ import annotations
@@ -23,16 +24,34 @@ from grasp_core.plant import LARGEST_DATAGRAM, PlantCommand, PlantState, command
 from grasp_sim.bridge import Bridge
 from grasp_sim.world import World
 
-# The world is this far behind the controller at least: the time a command takes to arrive (s).
-DELAY_S = 0.03
-# By how much its time runs slower while it is too near (the controller itself waits for a world that is late).
-SLEW = 0.2
+# The world is so far behind a controller that runs (s): nearer than that its time runs slower, in proportion.
+DELAY_S = 0.05
+# From standing still its time takes so long to run as fast as the world's own (s); it never runs faster.
+RAMP_S = 0.1
 # Fingers that were told to move count as moving for so long at least (s).
 STARTS_WITHIN_S = 0.1
 # States are sent so often (s of the world's time).
 ANSWER_S = 0.008
 # Commands remembered.
 REMEMBERED = 1000
+
+
+class PathTime:
+    """Where a world is on its controller's path, in the controller's time (s): close behind, without a jerk.
+
+    Attributes:
+        at_s: the moment whose targets count now.
+        rate: how fast it runs, 0 to 1.
+    """
+
+    def __init__(self, newest_s: float) -> None:
+        self.at_s, self.rate = newest_s, 0.0
+
+    def advance(self, dt_s: float, newest_s: float) -> None:
+        """Let ``dt_s`` of the world's time pass, with commands known up to a moment."""
+        behind_s = newest_s - self.at_s
+        self.rate = min(self.rate + dt_s / RAMP_S, behind_s / max(DELAY_S, dt_s), 1.0)
+        self.at_s += self.rate * dt_s
 
 
 class PlantServer:
@@ -54,9 +73,9 @@ class PlantServer:
         self._socket.setblocking(False)
         self._peer: Any = None
         self._commands: deque[PlantCommand] = deque(maxlen=REMEMBERED)
-        self._heard = (0.0, 0)
-        self._shift_s: float | None = None
+        self._path: PathTime | None = None
         self._last_s = 0.0
+        self._stamp_offset_ns = 0
         self._grip, self._stopped, self._told_s = 0, False, -math.inf
         self._next_answer_s = -math.inf
         self._joints = bridge.config.arms[arm].joints
@@ -64,16 +83,13 @@ class PlantServer:
     def attach(self, world: World) -> None:
         """A scene was made: the arm goes on where its controller has it."""
         world.events.append(self)
-        self._shift_s, self._told_s = None, -math.inf
+        self._path, self._told_s = None, -math.inf
         if self._commands:
             world.take_over(dict(zip(self._joints, self._commands[-1].q, strict=True)))
 
     def stamp_ns(self, now_ns: int) -> int:
         """The system time that belongs to a moment of the bridge's time."""
-        if self._shift_s is None:
-            return time.time_ns()
-        time_s, at_ns = self._heard
-        return at_ns - round((time_s - (now_ns * 1e-9 + self._shift_s)) * 1e9)
+        return time.time_ns() if self._path is None else now_ns + self._stamp_offset_ns
 
     def close(self) -> None:
         """Let go of the socket."""
@@ -87,13 +103,13 @@ class PlantServer:
         if not self._commands:
             return
         now_s = self._bridge.now_ns * 1e-9
-        wanted_s = self._wanted_time(now_s)
-        q, qd, command = self._at(wanted_s)
-        self._move(world, q, qd)
+        path = self._follow(now_s)
+        q, qd, command = self._at(path.at_s)
+        self._move(world, q, path.rate * qd)
         self._grip_as_told(world, command)
         if now_s >= self._next_answer_s and self._peer is not None:
             self._next_answer_s = now_s + ANSWER_S
-            self._answer(world, wanted_s)
+            self._answer(world, path.at_s)
 
     def snapshot(self) -> Any:
         """Nothing of it belongs to the world."""
@@ -114,20 +130,19 @@ class PlantServer:
             if self._commands and command.time_s <= self._commands[-1].time_s - 1.0:
                 # The controller was started anew: its clock begins again.
                 self._commands.clear()
-                self._shift_s, self._grip = None, 0
+                self._path, self._grip = None, 0
             if not self._commands or command.time_s > self._commands[-1].time_s:
                 self._commands.append(command)
-                self._heard = (command.time_s, time.time_ns())
 
-    def _wanted_time(self, now_s: float) -> float:
+    def _follow(self, now_s: float) -> PathTime:
         newest_s = self._commands[-1].time_s
-        if self._shift_s is None:
-            self._shift_s, self._last_s = newest_s - DELAY_S - now_s, now_s
-        near_s = DELAY_S - (newest_s - (now_s + self._shift_s))
-        if near_s > 0.0:
-            self._shift_s -= min(near_s, SLEW * (now_s - self._last_s))
+        if self._path is None:
+            self._path, self._last_s = PathTime(newest_s), now_s
+        self._path.advance(now_s - self._last_s, newest_s)
         self._last_s = now_s
-        return min(now_s + self._shift_s, newest_s)
+        behind_ns = round((newest_s - self._path.at_s) * 1e9)
+        self._stamp_offset_ns = time.time_ns() - behind_ns - round(now_s * 1e9)
+        return self._path
 
     def _at(self, wanted_s: float) -> tuple[Array, Array, PlantCommand]:
         """Positions and velocities wanted at a moment, and the last command before it."""

@@ -9,11 +9,13 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from grasp_core.plant import PlantCommand, command_of, state_of, to_datagram
 from grasp_sim.bridge import Bridge, BridgeSettings
 from grasp_sim.cell import load_cell_config
-from grasp_sim.plant_server import PlantServer
+from grasp_sim.plant_server import DELAY_S, RAMP_S, PathTime, PlantServer
 
 READY = np.array([0.0, -1.5708, 1.5708, -1.5708, -1.5708, 0.0])
 DT_S = 0.02
@@ -76,6 +78,32 @@ def plant():
     controller.close()
     bridge.close()
     server.close()
+
+
+STEP_S = 1.0 / 240.0
+
+
+@given(st.lists(st.tuples(st.integers(1, 200), st.integers(0, 100)), min_size=1, max_size=8))
+def test_held_up_or_made_up_the_world_stays_on_the_path_without_a_jerk(pauses):
+    # A controller goes on by some cycles at once, and is then held up for so many steps of the world.
+    newest, path = 1.0, PathTime(1.0)
+    for quiet, burst in pauses:
+        newest += 0.008 * burst
+        for _ in range(quiet):
+            before = path.at_s, path.rate
+            path.advance(STEP_S, newest)
+            assert before[0] <= path.at_s <= newest
+            assert -STEP_S / DELAY_S - 1e-9 <= path.rate - before[1] <= STEP_S / RAMP_S + 1e-9
+            assert path.rate <= 1.0
+
+
+def test_the_world_keeps_up_with_a_controller_that_runs():
+    newest, path = 0.0, PathTime(0.0)
+    for _ in range(480):
+        newest += STEP_S
+        path.advance(STEP_S, newest)
+    assert path.rate == pytest.approx(1.0, abs=0.01)
+    assert newest - path.at_s < 2.5 * DELAY_S
 
 
 def test_the_arm_follows_and_the_answer_carries_the_controllers_time(plant):
