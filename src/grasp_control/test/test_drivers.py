@@ -226,9 +226,10 @@ def test_a_dashboard_that_refuses_to_stop_is_not_told_as_a_stop(arm, cb3):
 
 
 def test_a_program_stopped_on_the_pendant_while_the_network_was_away_is_not_started_again(arm, cb3):
-    cb3.fault("cut", seconds=1.0)
+    cb3.fault("cut", seconds=WAIT_S)
     until(arm, lambda: not arm.reading.connected)
     cb3.fault("stop_program")
+    cb3.fault("clear")
     until(arm, lambda: "while the connection was away" in arm.reading.problem)
     assert not cb3.fault("state")["playing"]
     assert arm.recover()[0]

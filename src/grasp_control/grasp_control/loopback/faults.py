@@ -165,6 +165,7 @@ class Faults:
     def _clear(self) -> None:
         """Everything as it was."""
         c = self._l.controller
+        self._l.plug_in()
         c.refuse_scripts, c.slider = False, 1.0
         self._l.dashboard.local = False
         self._l.rtde.late_s, self._l.rtde.frozen = 0.0, False

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import signal
@@ -31,8 +32,9 @@ from grasp_core.cell_config import CellConfig
 
 log = logging.getLogger(__name__)
 
-# Cycles that are made up for at once when the machine was busy; more are given up.
-MOST_BEHIND = 50
+# Time that is made up for at once when the machine was busy (s); more is given up. No client can answer within it: in a
+# longer run the servo would come to rest at an old target, and start again with a jolt.
+MOST_BEHIND_S = 0.05
 # How long clients may take to notice that everything ends (s).
 LAST_S = 1.0
 
@@ -66,6 +68,7 @@ class Loopback:
         self.faults = Faults(self)
         self.still_since_s = self.moved_since_s = time.monotonic()
         self._still = True
+        self._plugged_in = asyncio.Event()
         self._listeners: list[asyncio.Server] = []
         self._serving: set[asyncio.Task] = set()
 
@@ -88,15 +91,24 @@ class Loopback:
                 await asyncio.wait(self._serving, timeout=LAST_S)
 
     async def cut(self, seconds: float, silent: bool) -> None:
-        """Be unreachable for a while."""
+        """Be unreachable for a while, or until ``plug_in``."""
+        self._plugged_in.clear()
         if silent:
             self.rtde.silent = self.dashboard.silent = self.modbus.silent = True
-            await asyncio.sleep(seconds)
+            await self._unplugged(seconds)
             self.rtde.silent = self.dashboard.silent = self.modbus.silent = False
             return
         await self._close()
-        await asyncio.sleep(seconds)
+        await self._unplugged(seconds)
         await self._open()
+
+    def plug_in(self) -> None:
+        """End a ``cut``."""
+        self._plugged_in.set()
+
+    async def _unplugged(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._plugged_in.wait(), seconds)
 
     async def _open(self) -> None:
         s = self.settings
@@ -138,7 +150,7 @@ class Loopback:
         last, due_s = time.monotonic(), 0.0
         while not stop.is_set():
             now = time.monotonic()
-            due_s = min(due_s + self.pace() * (now - last), MOST_BEHIND * dt_s)
+            due_s = min(due_s + self.pace() * (now - last), MOST_BEHIND_S)
             last = now
             if due_s >= dt_s:
                 while due_s >= dt_s:
