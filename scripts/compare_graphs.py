@@ -26,6 +26,8 @@ from rclpy.action import get_action_names_and_types, get_action_server_names_and
 from rclpy.node import Node
 
 START_S = 120.0
+# Told of last by the simulated world, which stands in both graphs.
+LAST = "service /reset_scene"
 # Every node has services and topics of its own that say nothing about the graph.
 COMMON = ("/rosout", "/parameter_events", "/describe_parameters", "/get_parameter", "/list_parameters", "/set_param")
 
@@ -66,7 +68,7 @@ def launched(domain: int, *words: str) -> Iterator[None]:
 
 
 def look(domain: int, wanted: tuple[str, ...]) -> Graph:
-    """The graph once the wanted actions are there and it has not changed for two seconds."""
+    """The graph once the wanted actions and the world are there and it has not changed for two seconds."""
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=domain)
     node = rclpy.create_node("compare_graphs", context=context)
@@ -77,7 +79,9 @@ def look(domain: int, wanted: tuple[str, ...]) -> Graph:
             now = seen(node)
             if now.nodes != graph.nodes or now.actions != graph.actions:
                 graph, since = now, time.monotonic()
-            if time.monotonic() - since > 2.0 and all(name in graph.actions for name in wanted):
+            there = all(name in graph.actions for name in wanted)
+            there = there and any(LAST in offers for offers in graph.nodes.values())
+            if there and time.monotonic() - since > 2.0:
                 return graph
             gate.wait(0.2)
         raise SystemExit(f"the graph did not come up: {graph}")
@@ -133,7 +137,11 @@ def main(args: Arguments) -> int:
     print("\nwhat the drivers offer")
     for offer in sorted(left | right):
         print(f"{offer if offer in left else '':44s} {offer if offer in right else ''}")
-    lacking = {offer for offer in left - right if offer.startswith("action") or "camera" in offer or "joint" in offer}
+    lacking = {
+        offer
+        for offer in left - right
+        if offer.startswith(("action", "service")) or "camera" in offer or "joint" in offer
+    }
     problems += [f"on mock hardware nobody offers: {offer}" for offer in sorted(lacking)]
     for name in wanted:
         if sim.actions[name] != mock.actions[name]:
