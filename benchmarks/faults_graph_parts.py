@@ -280,7 +280,7 @@ FAULTS = [
     Fault("states 0.6 s late", _robot("late", seconds=0.6), _robot("late", seconds=0.0), 2.0),
     Fault("joint state frozen", *_switch("frozen"), 2.0),
     Fault("gripper silent", *_switch("gripper_silent"), 5.0, stops=False),
-    Fault("gripper stalled", *_switch("gripper_stuck"), 12.0, stops=False),
+    Fault("gripper stalled", *_switch("gripper_stuck"), 18.0, stops=False, shows="episode"),
     Fault("gripper at full stroke (object gone)", _empty, stops=False, shows="episode"),
     Fault("NaN action", lambda graph: graph.command(NAN), stops=False, shows="answer"),
     Fault("target outside the workspace", lambda graph: graph.command(INTO_THE_TABLE), stops=False, shows="answer"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from control_msgs.action import GripperCommand, ParallelGripperCommand
@@ -122,9 +123,9 @@ class GripperActions:
         return state, ending == "succeed" and abs(state.width_m - width_m) <= REACHED_M
 
     def _unknown(self) -> GripperState:
-        """What it reports, or an opening that is no number where it reports nothing."""
+        """What it reports, or an opening that is no number; that a motion failed is no stall."""
         try:
-            return self._driver.state()
+            return replace(self._driver.state(), stalled=False, holding=None)
         except StateError:
             return GripperState(float("nan"), 0.0, False, None, {})
 

@@ -209,7 +209,7 @@ class RosGripper:
         """Open or close; returns when the opening is reached or something stops the fingers.
 
         Raises:
-            StateError: the gripper does not take the command, or does not end it in time.
+            StateError: the gripper does not take the command, gives it up, or does not end it in time.
         """
         goal = GripperCommand.Goal()
         goal.command.position = float(width_m)
@@ -220,6 +220,10 @@ class RosGripper:
         answer = answers.by_name[self._name]
         if not (answer.accepted or answers.cancelled):
             raise StateError(f"gripper {self._name} did not take the command to {width_m:.3f} m")
+        given_up = answer.status == GoalStatus.STATUS_ABORTED and not (answers.cancelled or answer.result.stalled)
+        if given_up:
+            # Some controllers abort where an object stops the fingers; without one the motion has failed.
+            raise StateError(f"gripper {self._name} gave up its motion to {width_m:.3f} m")
         if answer.result is not None:
             self._stalled = bool(answer.result.stalled) and not answers.cancelled
             self._effort_n = float(answer.result.effort)

@@ -75,7 +75,7 @@ def follow_result(behaviour):
 
 
 def grip_result(behaviour):
-    return GripperCommand.Result(position=0.03, effort=20.0, stalled=True, reached_goal=False)
+    return GripperCommand.Result(position=0.03, effort=20.0, stalled=behaviour != "give up", reached_goal=False)
 
 
 class Fingers:
@@ -214,8 +214,17 @@ def test_a_gripper_that_refuses_or_never_ends_is_told(ports):
     servers["grip"].behaviour = "ignore"
     with pytest.raises(StateError, match="did not end its motion within 1 s"):
         gripper.move(0.0)
+    servers["grip"].behaviour = "give up"
+    with pytest.raises(StateError, match="gave up its motion"):
+        gripper.move(0.0)
     with pytest.raises(ValueError, match="no joints of its own"):
         gripper.preshape({"spread": 1.0})
+
+
+def test_a_gripper_that_aborts_at_an_object_holds_it(ports):
+    _, gripper, servers, _ = ports
+    servers["grip"].behaviour = "abort"
+    assert gripper.move(0.0).holding
 
 
 def test_silence_is_a_result(ports):
