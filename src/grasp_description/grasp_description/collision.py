@@ -95,6 +95,7 @@ class CollisionWorld:
         self._own = len(self._links)
         self._disabled = {tuple(sorted(pair)) for pair in disabled}
         self._obstacles: dict[str, Obstacle] = {}
+        self._shapes: dict[str, tuple[coal.CollisionGeometry, NDArray[np.float64]]] = {}
         self._attached: dict[str, tuple[Box, str, frozenset[str]]] = {}
         self._surroundings: frozenset[str] = frozenset()
         self._rebuild()
@@ -117,16 +118,20 @@ class CollisionWorld:
         """Replace all obstacles.
 
         Raises:
-            ValueError: two have one name, or one has a link's name.
+            ValueError: two have one name, one has the name of a link or of what is attached, or one has no shape;
+                the obstacles that were there then stay.
         """
         named: dict[str, Obstacle] = {}
+        shapes = {}
         for obstacle in obstacles:
-            if obstacle.name in named or obstacle.name in self.links:
+            if obstacle.name in named or obstacle.name in self.links or obstacle.name in self._attached:
                 raise ValueError(
-                    f"obstacle name {obstacle.name} is taken already; names must differ from each other and from links"
+                    f"obstacle name {obstacle.name} is taken already; names must differ from each other, from links "
+                    "and from what is held"
                 )
             named[obstacle.name] = obstacle
-        self._obstacles = named
+            shapes[obstacle.name] = _geometry(obstacle)
+        self._obstacles, self._shapes = named, shapes
         self._rebuild()
 
     def keep_clear_of(self, links: Iterable[str]) -> None:
@@ -191,9 +196,12 @@ class CollisionWorld:
         pairs: set[Pair] = set()
         for result, pair in zip(data.collisionResults, geometry.collisionPairs, strict=True):
             if result.isCollision():
-                first, second = sorted((self._links[pair.first], self._links[pair.second]))
-                if first not in allowed and second not in allowed:
-                    pairs.add((first, second))
+                names = self._names(pair)
+                if not allowed.intersection(names):
+                    pairs.add(names)
+                if stop:
+                    # The pairs after the first one that touches were not looked at: theirs are results of old checks.
+                    break
         return CollisionReport(tuple(sorted(pairs)))
 
     def distance(self, q: NDArray[np.float64], *, environment: bool = True) -> tuple[float, Pair]:
@@ -228,6 +236,10 @@ class CollisionWorld:
             self._with_margin[key] = data
         return self._with_margin[key]
 
+    def _names(self, pair: Any) -> Pair:
+        first, second = sorted((self._links[pair.first], self._links[pair.second]))
+        return first, second
+
     def _frame(self, link: str) -> int:
         # a joint of the same name may exist
         return int(self._model.getFrameId(link, pin.FrameType.BODY))
@@ -255,8 +267,7 @@ class CollisionWorld:
         self._own_geometry = self._geometry.copy()
         self._own_data = _checked_data(self._own_geometry)
         bodies = len(self._links)
-        for name, obstacle in self._obstacles.items():
-            shape, T_base_shape = _geometry(obstacle)
+        for name, (shape, T_base_shape) in self._shapes.items():
             placement = pin.SE3(np.asarray(T_base_shape, dtype=np.float64))
             index = self._geometry.addGeometryObject(pin.GeometryObject(f"obstacle/{name}", 0, 0, placement, shape))
             self._links.append(name)

@@ -167,6 +167,35 @@ def test_obstacle_names_must_differ(ur5):
         ur5.collision.set_obstacles([box])
 
 
+def test_what_is_refused_leaves_the_obstacles_that_were_there(ur5):
+    q = ur5.state("ready")
+    tool = ur5.fk(q, "grasp_tcp")[:3, 3]
+    crate = Box("crate", transform(tool), (0.3, 0.3, 0.1))
+    ur5.collision.set_obstacles([crate])
+    empty = VoxelGrid("fog", np.eye(4), 0.02, np.zeros((3, 3, 3), bool))
+    with pytest.raises(ValueError, match="fog"):
+        ur5.collision.set_obstacles([crate, empty])
+    assert list(ur5.collision.obstacles) == ["crate"]
+    ur5.collision.attach("held", (0.02, 0.02, 0.02), transform((0, 0, 0.3)), "grasp_tcp", [])
+    try:
+        assert "crate" in ur5.collision.check(q).pairs[0]
+        with pytest.raises(ValueError, match="taken"):
+            ur5.collision.set_obstacles([Box("held", transform((3, 0, 0)), (0.1, 0.1, 0.1))])
+    finally:
+        ur5.collision.detach("held")
+
+
+def test_the_first_pair_that_touches_is_no_pair_of_an_earlier_check(ur5):
+    """A check that stops at the first pair leaves the results of the others as they were."""
+    folded = ur5.vector({"shoulder_lift_joint": -1.57, "elbow_joint": 3.1})
+    down = ur5.vector({"shoulder_lift_joint": 0.3, "elbow_joint": 0.0})
+    for before, now in ((folded, down), (down, folded)):
+        ur5.collision.check(before, first_only=False)
+        first = ur5.collision.check(now).pairs
+        assert len(first) == 1
+        assert first[0] in ur5.collision.check(now, first_only=False).pairs
+
+
 def test_prefixed_cell_disables_the_same_pairs(models):
     plain, prefixed = models["ur5"], RobotModel.from_cell("ur5", prefix="cell_")
     assert len(plain.srdf.disabled) == len(prefixed.srdf.disabled)
