@@ -12,6 +12,7 @@ from rcl_interfaces.msg import IntegerRange, ParameterDescriptor
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
@@ -143,13 +144,20 @@ def main(args: list[str] | None = None) -> None:
     rclpy.init(args=args)
     try:
         node = PlanningNode()
-        executor = MultiThreadedExecutor(num_threads=3)
-        executor.add_node(node)
+    except (ConfigError, ResourceError, PlannerUnavailableError, ParameterException, ValueError) as error:
+        rclpy.logging.get_logger("planning_node").fatal(str(error))
+        rclpy.try_shutdown()
+        # By this code a launch knows that starting the node again would not help.
+        raise SystemExit(2) from error
+    executor = MultiThreadedExecutor(num_threads=3)
+    executor.add_node(node)
+    try:
         executor.spin()
-    except (ConfigError, ResourceError, PlannerUnavailableError, ValueError) as error:
-        raise SystemExit(f"planning_node: {error}") from error
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # the context is shut down by rclpy's own signal handler
+    finally:
+        executor.shutdown(timeout_sec=2.0)
+        rclpy.try_shutdown()
 
 
 if __name__ == "__main__":

@@ -158,9 +158,14 @@ def test_senseless_goals_are_answered_with_the_reason(client: Client, ready: Joi
         assert not result.trajectory.points
 
 
-def test_a_wrong_cell_stops_the_node_with_a_sentence() -> None:
-    command = [sys.executable, "-m", "grasp_planning.planning_node", "--ros-args", "-p", "cell:=moonbase"]
+@pytest.mark.parametrize(
+    ("parameter", "words"),
+    [("cell:=moonbase", "cells/moonbase.yaml was not found"), ("seed:=0", "seed"), ("planner:=magic", "magic")],
+)
+def test_a_wrong_parameter_stops_the_node_with_a_sentence(parameter: str, words: str) -> None:
+    """The exit code tells a launch that starting it again would not help."""
+    command = [sys.executable, "-m", "grasp_planning.planning_node", "--ros-args", "-p", "cell:=ur5", "-p", parameter]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode != 0
-    assert "cells/moonbase.yaml was not found" in ended.stderr
+    assert ended.returncode == 2, ended.stderr
+    assert words in ended.stderr
     assert "Traceback" not in ended.stderr
