@@ -22,6 +22,7 @@ from grasp_core.geometry import Array, invert, look_at
 from grasp_core.guard import Guard
 from grasp_core.guarded_ports import GuardedArm, GuardedGripper
 from grasp_core.observation import ArmObservation, Observation
+from grasp_core.planning import Box
 from grasp_core.skills.execute import execute_action
 from grasp_core.skills.ports import ArmPorts, CellPorts, SkillResult
 from grasp_core.skills.transfer import drop, go_to_state
@@ -32,6 +33,7 @@ from grasp_sim.kinematics import CellKinematics, PlannerName, make_planner
 from grasp_sim.objects.sets import Split
 from grasp_sim.scenes import SceneReport, build_scene, load_scene
 from grasp_sim.scenes.events import SheetPull
+from grasp_sim.scenes.obstacles import scene_obstacles
 from grasp_sim.sim_ports import SimArm, SimGripper
 from grasp_sim.trajectories import Tolerances
 from grasp_sim.truth import GroundTruth
@@ -105,6 +107,7 @@ class SimCell:
         self._fast = FastMotion(self.world, self.kinematics) if self.options.motion == "fast" else None
         self._raw_grippers = {name: SimGripper(self.world, name, self._fast) for name in self.config.grippers}
         self.ports = self._make_ports()
+        self._told: tuple[Box, ...] = ()
         self.rng = np.random.default_rng(0)
         self.report = SceneReport()
         self.target_id: int | None = None
@@ -127,6 +130,7 @@ class SimCell:
         self.world.reset(seed)
         options = self.options
         self.report = build_scene(self.world, description, self.rng, options.objects, options.split, options.count)
+        self._tell_the_planner()
         present = self.world.present()
         self.target_id = present[int(self.rng.integers(len(present)))].id
         self._step = 0
@@ -244,6 +248,13 @@ class SimCell:
         if settings.drop in states:
             named["drop"] = states[settings.drop]
         return {**states, **named}
+
+    def _tell_the_planner(self) -> None:
+        obstacles = scene_obstacles(self.world)
+        # Most scenes bring nothing along; a planner that is told builds its collision shapes anew.
+        if obstacles or self._told:
+            self.ports.planner.set_obstacles(obstacles)
+            self._told = obstacles
 
     def _blind_observation(self) -> Observation:
         # What a step needs to know, without rendering anything; camera axes are added for steps in a camera's frame.

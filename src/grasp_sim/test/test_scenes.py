@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grasp_core.cell import SceneError
-from grasp_core.geometry import difference, invert, transform
+from grasp_core.geometry import apply, difference, invert, transform
 from grasp_sim.scenes import build_scene, load_scene, scene_names
 from grasp_sim.scenes.build import in_scene
 from grasp_sim.scenes.case_frames import R_mesh_case
 from grasp_sim.scenes.cases import CaseObject, T_base_case, read_case, write_case
 from grasp_sim.scenes.config import Pack
 from grasp_sim.scenes.events import Hooks, SheetPull
+from grasp_sim.scenes.obstacles import scene_obstacles
 from grasp_sim.scenes.packs import cut
 from grasp_sim.scenes.room import Solid, holds
 
@@ -147,6 +148,36 @@ def test_hung_objects_stay_until_pulled(ur5):
     assert hooks.hanging() == count - 1
     world.step(240)
     assert world.pose_of(thing)[2, 3] < height - 0.05
+
+
+@pytest.mark.parametrize(("scene", "boxes"), [("wall", 1), ("tilted_bin", 5), ("moving_sheet", 0)])
+def test_fixed_bodies_of_a_scene_become_boxes_where_they_stand(ur5, scene, boxes):
+    build(ur5, scene, 1, count=(1, 1))
+    world = ur5.world
+    obstacles = scene_obstacles(world)
+    assert len(obstacles) == boxes
+    if not boxes:
+        return
+    assert all(obstacle.name.startswith("scene_") for obstacle in obstacles)
+    signs = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
+    corners = np.concatenate([[apply(o.T_base_box, p) for p in signs * o.size_m] for o in obstacles])
+    (body,) = world.extra_bodies.values()
+    low, high = world.api.getAABB(body)
+    # PyBullet's box about a body is a few millimetres larger.
+    assert np.allclose([corners.min(axis=0), corners.max(axis=0)], [low, high], atol=6e-3)
+
+
+def test_the_planner_of_a_cell_knows_what_the_scene_brought_along(ur5):
+    told = []
+    planner = ur5.ports.planner
+    set_obstacles = planner.set_obstacles
+    planner.set_obstacles = lambda obstacles: (told.append(obstacles), set_obstacles(obstacles))
+    try:
+        for scene in ("single", "wall", "single", "single"):
+            ur5.reset(scene, 0)
+    finally:
+        del planner.set_obstacles
+    assert [[box.name for box in boxes] for boxes in told] == [["scene_wall"], []]
 
 
 def test_case_file_round_trip(tmp_path):
