@@ -29,6 +29,8 @@ from launch import LaunchContext
 
 # Where loopback controllers listen when no other address is given.
 MOCK_ADDRESS = "127.0.0.1"
+# The exit code of a node that refuses its parameters: starting it again would not help.
+REFUSED = 2
 
 
 class PartFailed(RuntimeError):
@@ -69,6 +71,17 @@ def ends_the_launch(event: ProcessExited, context: LaunchContext) -> list:
     if event.returncode != 0 and not context.is_shutdown:
         raise PartFailed(f"{event.process_name} ended with exit code {event.returncode}")
     return [EmitEvent(event=Shutdown(reason=f"{event.process_name} has finished"))]
+
+
+def refusal_ends_the_launch(node: Node) -> RegisterEventHandler:
+    """Ends the launch, with an error, when a node that would be started again refuses what it was given."""
+
+    def look(event: ProcessExited, context: LaunchContext) -> list:
+        if event.returncode == REFUSED and not context.is_shutdown:
+            raise PartFailed(f"{event.process_name} refuses its parameters; see its message above")
+        return []
+
+    return RegisterEventHandler(OnProcessExit(target_action=node, on_exit=look))
 
 
 def robot_description(cell: str) -> Node:
@@ -185,29 +198,28 @@ def fusion(cell: str) -> OpaqueFunction:
     def make(context: LaunchContext) -> list:
         if context.launch_configurations["fusion"] == "false":
             return []
-        return [
-            Node(
-                package="grasp_fusion",
-                executable="fusion_node",
-                parameters=[
-                    {
-                        **fusion_parameters(load_cell(cell), simulated_cameras(context.launch_configurations)),
-                        "use_sim_time": uses_sim_time(),
-                    }
-                ],
-                arguments=log_arguments(),
-                output="screen",
-                respawn=True,
-                respawn_delay=1.0,
-            )
-        ]
+        node = Node(
+            package="grasp_fusion",
+            executable="fusion_node",
+            parameters=[
+                {
+                    **fusion_parameters(load_cell(cell), simulated_cameras(context.launch_configurations)),
+                    "use_sim_time": uses_sim_time(),
+                }
+            ],
+            arguments=log_arguments(),
+            output="screen",
+            respawn=True,
+            respawn_delay=1.0,
+        )
+        return [refusal_ends_the_launch(node), node]
 
     return OpaqueFunction(function=make)
 
 
-def planning(cell: str) -> Node:
+def planning(cell: str) -> list:
     """The motion planner; started again if it dies, since it holds nothing that cannot be made anew."""
-    return Node(
+    node = Node(
         package="grasp_planning",
         executable="planning_node",
         parameters=[
@@ -223,6 +235,7 @@ def planning(cell: str) -> Node:
         respawn=True,
         respawn_delay=1.0,
     )
+    return [refusal_ends_the_launch(node), node]
 
 
 def rviz(cell: str) -> Node:

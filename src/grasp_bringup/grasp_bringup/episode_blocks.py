@@ -14,12 +14,17 @@ from launch.substitutions import LaunchConfiguration, NotEqualsSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from grasp_bringup.blocks import PartFailed, ends_the_launch, log_arguments, text, uses_sim_time, whole
+from grasp_bringup.blocks import (
+    ends_the_launch,
+    log_arguments,
+    refusal_ends_the_launch,
+    text,
+    uses_sim_time,
+    whole,
+)
 from grasp_bringup.policy_choice import NONE
 from launch import LaunchContext
 
-# The exit code of a node that refuses its parameters: starting it again would not help.
-REFUSED = 2
 # A network shares the cores with the simulator and the planner: threads that wait for each other by spinning starve
 # on a busy machine, and a decision of a second then takes minutes. What the user has set is kept.
 NETWORK_THREADS = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
@@ -61,7 +66,7 @@ def policy(cell: str) -> list:
         respawn_delay=1.0,
         additional_env={name: os.environ.get(name, value) for name, value in NETWORK_THREADS.items()},
     )
-    return [_watched(node), node]
+    return [refusal_ends_the_launch(node), node]
 
 
 def episode_manager(cell: str) -> list:
@@ -106,7 +111,7 @@ def recorder(given: dict[str, str]) -> list:
         respawn=True,
         respawn_delay=1.0,
     )
-    return [_watched(node), node]
+    return [refusal_ends_the_launch(node), node]
 
 
 def viewer(cell: str) -> list:
@@ -154,14 +159,3 @@ def run(cell: str) -> list:
         return [LogInfo(msg="the episodes are over; the graph stays, and waits for goals of run_episodes")]
 
     return [RegisterEventHandler(OnProcessExit(target_action=node, on_exit=over)), node]
-
-
-def _watched(node: Node) -> RegisterEventHandler:
-    """Ends the launch, with an error, when a node refuses what it was given."""
-
-    def look(event: ProcessExited, context: LaunchContext) -> list:
-        if event.returncode == REFUSED and not context.is_shutdown:
-            raise PartFailed(f"{event.process_name} refuses its parameters; see its message above")
-        return []
-
-    return RegisterEventHandler(OnProcessExit(target_action=node, on_exit=look))

@@ -59,7 +59,7 @@ def cell_graph(cell: str, hardware: str) -> LaunchDescription:
             OpaqueFunction(function=check_arguments, args=[cell]),
             blocks.robot_description(cell),
             blocks.drivers(cell),
-            blocks.planning(cell),
+            *blocks.planning(cell),
             blocks.fusion(cell),
             episode_blocks.episodes(cell),
             blocks.rviz(cell),

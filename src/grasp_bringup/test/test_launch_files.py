@@ -5,11 +5,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    IncludeLaunchDescription,
+    RegisterEventHandler,
+    TimerAction,
+)
+from launch.events import Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
 from grasp_bringup.arguments import ARGUMENTS, LaunchArgumentError, declare, refuse_undeclared
-from grasp_bringup.blocks import hardware_nodes
+from grasp_bringup.blocks import REFUSED, hardware_nodes, planning, refusal_ends_the_launch
 from grasp_bringup.cells import load_cell
 from grasp_bringup.graph import CELL_ARGUMENTS, check_arguments
 from grasp_core import resources
@@ -142,3 +150,12 @@ def test_a_users_launch_file_with_arguments_of_its_own_can_include_ours(tmp_path
 def test_only_arguments_of_the_table_can_be_declared():
     with pytest.raises(KeyError):
         declare(["my_table"])
+
+
+def test_a_part_that_refuses_its_parameters_ends_the_launch_instead_of_being_started_again():
+    refuses = ExecuteProcess(cmd=[sys.executable, "-c", f"raise SystemExit({REFUSED})"], respawn=True)
+    too_late = TimerAction(period=30.0, actions=[EmitEvent(event=Shutdown(reason="nothing ended it"))])
+    service = LaunchService(noninteractive=True)
+    service.include_launch_description(LaunchDescription([refusal_ends_the_launch(refuses), refuses, too_late]))
+    assert service.run() == 1
+    assert any(isinstance(part, RegisterEventHandler) for part in planning("ur5"))
