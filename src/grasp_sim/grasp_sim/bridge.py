@@ -125,10 +125,12 @@ class Bridge:
             SceneError: unknown scene, or it cannot be made.
             RuntimeError: the simulation has broken down.
         """
-        if not self._thread.is_alive():
-            raise RuntimeError("the simulation does not run")
         answer: Future[int] = Future()
-        self._errands.put((lambda: self._make_scene(scene, seed, count), answer))
+        # With the lock held: what is asked for before the end is then turned away, and nobody waits for ever.
+        with self.lock:
+            if self.closed or not self._thread.is_alive():
+                raise RuntimeError("the simulation does not run")
+            self._errands.put((lambda: self._make_scene(scene, seed, count), answer))
         return answer.result()
 
     def _make_scene(self, scene: str, seed: int, count: int | None) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from action_msgs.msg import GoalStatus
 from control_msgs.action import FollowJointTrajectory, GripperCommand, ParallelGripperCommand
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
@@ -112,6 +113,11 @@ class GripperActions:
             handle.abort()
             return FollowJointTrajectory.Result(
                 error_code=FollowJointTrajectory.Result.INVALID_JOINTS, error_string=str(error)
+            )
+        if handle.status == GoalStatus.STATUS_ABORTED:
+            return FollowJointTrajectory.Result(
+                error_code=FollowJointTrajectory.Result.INVALID_GOAL,
+                error_string=f"the hand was told otherwise, or did not come to rest within {LIMIT_S:g} s",
             )
         return FollowJointTrajectory.Result()
 

@@ -11,14 +11,12 @@ from typing import Any
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.exceptions import ParameterException
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
 
-from grasp_core.cell import SceneError
-from grasp_core.config import ConfigError
-from grasp_core.resources import ResourceError
 from grasp_description.grippers import load_gripper
 from grasp_interfaces.srv import ResetScene
 from grasp_sim.bridge import Bridge, BridgeSettings
@@ -91,6 +89,8 @@ class SimBridgeNode(Node):
         if not address:
             return None
         host, _, port = address.rpartition(":")
+        if not (host and port.isdigit()):
+            raise ValueError(f"parameter plant is {address!r}; it must be host:port")
         (arm, settings), *_ = self.config.arms.items()
         plant = PlantServer(self.bridge, (host, int(port)), arm, settings.gripper)
         self.bridge.on_scene = plant.attach
@@ -118,7 +118,7 @@ class SimBridgeNode(Node):
         try:
             response.objects = self.bridge.reset(request.scene or self._scene, request.seed, count)
             response.success = True
-        except (SceneError, ConfigError, ResourceError, RuntimeError) as error:
+        except (RuntimeError, ValueError, LookupError, OSError) as error:
             response.message = str(error)
         return response
 
@@ -152,7 +152,7 @@ def main(args: list[str] | None = None) -> None:
         node.bridge.close()
         for _ in range(LAST_WORDS):
             executor.spin_once(timeout_sec=0.02)
-    except (ConfigError, ResourceError, SceneError) as error:
+    except (ParameterException, ValueError, LookupError, OSError) as error:
         sys.exit(f"sim_bridge: {error}")
     except KeyboardInterrupt:
         pass  # told to stop while the world was being made

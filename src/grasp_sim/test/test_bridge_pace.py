@@ -92,3 +92,11 @@ def test_cameras_that_nobody_looks_at_cost_nothing(monkeypatch):
     machine = run(monkeypatch, 0.9 * STEP_S, 0.2, wanted=())
     assert all(len(times) == 1 for times in machine.pictures.values())
     assert machine.time_s == pytest.approx(machine.now, rel=0.01)
+
+
+def test_a_scene_that_is_asked_for_at_the_end_is_turned_away_and_not_waited_for(monkeypatch):
+    bridge = Bridge(load_cell_config("ur5"), BridgeSettings(), lambda _: None, lambda *_: None, lambda _: False)
+    monkeypatch.setattr(bridge._thread, "is_alive", lambda: True)
+    bridge._stop.set()
+    with pytest.raises(RuntimeError, match="does not run"):
+        bridge.reset("single", 0, None)
