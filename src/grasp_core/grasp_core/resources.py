@@ -36,6 +36,11 @@ def find(folder: str, relative: str = "") -> Path:
     for candidate in candidates:
         if (candidate / relative).exists():
             return (candidate / relative).resolve()
+    for candidate in candidates:
+        parent, suffix = (candidate / relative).parent, Path(relative).suffix
+        there = sorted(path.stem for path in parent.glob(f"*{suffix}")) if suffix and parent.is_dir() else []
+        if there:
+            raise ResourceError(f"{folder}/{relative} was not found; {parent} has {', '.join(there)}")
     looked = ", ".join(str(c) for c in candidates) or "nowhere"
     raise ResourceError(
         f"{folder}/{relative} was not found; looked in {looked}. Build the workspace or set {variable}."

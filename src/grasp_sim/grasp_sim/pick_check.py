@@ -22,9 +22,11 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
+from grasp_core import resources
 from grasp_core.actions import Grasp
 from grasp_core.cell import Cell, Reason, SceneError
 from grasp_core.cell_config import CellConfig
+from grasp_core.config import ConfigError
 from grasp_core.geometry import transform
 from grasp_core.planning import PlanOptions
 from grasp_core.ports import JointState
@@ -218,7 +220,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point of ``pick_check``."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     args = tyro.cli(Arguments, args=arguments)
-    config = load_cell_config(args.cell)
+    try:
+        config = load_cell_config(args.cell)
+    except (resources.ResourceError, ConfigError) as error:
+        raise SystemExit(f"pick_check: {error}") from error
     report(_over_ros(args, config) if args.ros else _in_process(args, config), args.json)
 
 
