@@ -84,4 +84,4 @@ def test_two_graphs_on_one_machine_do_not_meet(graph_environment, tmp_path):
             here = subprocess.run(command, env=graph_environment, capture_output=True, text=True, timeout=60)
             there = subprocess.run(command, env=elsewhere, capture_output=True, text=True, timeout=60)
     assert "/smoke_cell" in here.stdout
-    assert there.stdout.strip() == ""
+    assert "/smoke_" not in there.stdout
