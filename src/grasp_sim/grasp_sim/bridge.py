@@ -60,6 +60,23 @@ class Rates:
     late_pictures: int = 0
 
 
+class _GivenUp:
+    """While a scene is made: ends the making where the bridge is told to end, instead of letting the pile settle."""
+
+    def __init__(self, told: threading.Event) -> None:
+        self._told = told
+
+    def before_step(self, world: World) -> None:
+        if self._told.is_set():
+            raise RuntimeError("the simulation ends before the scene is made")
+
+    def snapshot(self) -> None:
+        return None
+
+    def restore(self, world: World, state: None) -> None:
+        pass
+
+
 class Bridge:
     """A cell's world in real time.
 
@@ -138,10 +155,12 @@ class Bridge:
         with self.stepped:
             self._offset_ns += self.world.now_ns
             self.world.reset(seed)
+            self.world.events.append(_GivenUp(self._stop))
             try:
                 rng = np.random.default_rng((seed, 1))
                 report = build_scene(self.world, description, rng, count=None if count is None else (count, count))
             finally:
+                self.world.events = [event for event in self.world.events if not isinstance(event, _GivenUp)]
                 self._next_state_s = self.world.time_s
                 self._next_picture_s = dict.fromkeys(self.config.cameras, self.world.time_s)
                 self.on_scene(self.world)

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -100,3 +102,22 @@ def test_a_scene_that_is_asked_for_at_the_end_is_turned_away_and_not_waited_for(
     bridge._stop.set()
     with pytest.raises(RuntimeError, match="does not run"):
         bridge.reset("single", 0, None)
+
+
+def test_a_scene_in_the_making_is_given_up_at_the_end(monkeypatch):
+    bridge = Bridge(load_cell_config("ur5"), BridgeSettings(), lambda _: None, lambda *_: None, lambda _: False)
+    bridge.start("single", 0, None)
+    began = threading.Event()
+
+    def settles_for_ever(world, *_, **__):
+        began.set()
+        while True:
+            world.step()
+
+    monkeypatch.setattr("grasp_sim.bridge.build_scene", settles_for_ever)
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(bridge.reset, "single", 0, None)
+        assert began.wait(20.0)
+        bridge.close()
+        with pytest.raises(RuntimeError, match="before the scene is made"):
+            answer.result()
