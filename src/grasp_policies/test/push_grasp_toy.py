@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from grasp_core.camera import CameraFrame, Intrinsics
+from grasp_core.geometry import look_at
+from grasp_core.observation import Observation
 from grasp_policies.heightmaps.settings import MapSettings
 from grasp_policies.heightmaps.state import State
 from grasp_policies.push_grasp.primitives import angle_of
@@ -78,3 +81,16 @@ class ToyEpisodes:
 
     def episode(self, index: int) -> dict[str, NDArray[Any]]:
         return self._episodes[index]
+
+
+def table(*boxes: tuple[float, float, float, float, float]) -> Observation:
+    """A picture from straight above of boxes (x, y, length along x, length along y, height)."""
+    camera = Intrinsics.from_fov(640, 480, 0.6)
+    T = look_at((0.5, 0.0, 1.2), (0.5, 0.0, 0.0), (1.0, 0.0, 0.0))
+    depth = np.full((480, 640), 1.2, np.float32)
+    points = camera.deproject(depth) @ T[:3, :3].T + T[:3, 3]
+    for x, y, length, breadth, height in boxes:
+        inside = (np.abs(points[..., 0] - x) < 0.5 * length) & (np.abs(points[..., 1] - y) < 0.5 * breadth)
+        depth[inside] = 1.2 - height
+    rgb = np.full((480, 640, 3), 90, np.uint8)
+    return Observation({"fixed_camera": CameraFrame(camera, T, 1, rgb, depth)}, {}, {}, 1)

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grasp_core.actions import Grasp, Push
+from grasp_core.actions import Grasp, Push, Stop
 from grasp_core.config import ConfigError
+from grasp_core.policy import Goal
 from grasp_policies.heightmaps.state import UNSEEN, State, changed
 from grasp_policies.push_grasp import checkpoint
 from grasp_policies.push_grasp.choosing import Passed, at_random, choose, without
@@ -14,7 +15,7 @@ from grasp_policies.push_grasp.primitives import Choice, push_mask, to_action
 from grasp_policies.push_grasp.settings import GRASP, PUSH, ActingSettings, PushGraspConfig
 from grasp_policies.push_grasp.values import Evaluator, Values
 
-from .push_grasp_toy import bar, toy_config
+from .push_grasp_toy import bar, table, toy_config
 
 CONFIG = PushGraspConfig()
 
@@ -89,6 +90,34 @@ def test_a_futile_grasp_is_passed_over():
     assert np.isinf(rest.q[0, 0, 0])
     assert rest.best == pytest.approx(0.5)
     assert without(values, [Passed(Choice(PUSH, 0, 0, 0), 1)]).best == pytest.approx(0.9)
+
+
+def test_nothing_is_tried_twice_until_the_scene_changes():
+    policy = FACTORY.load(None, "cpu", {})
+    policy.reset(Goal(), 0)
+    block, elsewhere = table((0.45, 0.05, 0.05, 0.05, 0.05)), table((0.6, -0.1, 0.05, 0.05, 0.05))
+    tried = [policy.act(block).action for _ in range(5)]
+    for number, action in enumerate(tried):
+        for other in tried[:number]:
+            assert not np.allclose(action_place(action), action_place(other), atol=0.008)
+    again = policy.act(elsewhere).action
+    policy.reset(Goal(), 0)
+    assert np.allclose(action_place(policy.act(elsewhere).action), action_place(again))
+    assert np.allclose(action_place(policy.act(block).action), action_place(tried[0]))
+
+
+def action_place(action):
+    """Where and which way: x and y with the kind of action and its direction beside them."""
+    if isinstance(action, Grasp):
+        return np.array([*action.T_base_tcp[:2, 3], 0.0, 0.0, 0.0])
+    return np.array([*action.start[:2], 1.0, *action.direction[:2]])
+
+
+@pytest.mark.parametrize(("breadth_m", "stops"), [(0.004, False), (0.0, True)])
+def test_an_upright_side_is_an_object(breadth_m, stops):
+    policy = FACTORY.load(None, "cpu", {})
+    policy.reset(Goal(), 0)
+    assert isinstance(policy.act(table((0.45, 0.05, 0.048, breadth_m, 0.05))).action, Stop) is stops
 
 
 def test_nothing_to_do_is_told():

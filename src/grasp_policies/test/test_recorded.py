@@ -7,9 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grasp_core.actions import Grasp, Stop
-from grasp_core.camera import CameraFrame, Intrinsics
-from grasp_core.geometry import look_at, top_down
-from grasp_core.observation import Observation
+from grasp_core.geometry import top_down
 from grasp_core.recording import RecordedEpisode, RecordedStep
 from grasp_policies.heightmaps.state import look
 from grasp_policies.push_grasp.behaviour import CLOSING, fields_of
@@ -17,20 +15,9 @@ from grasp_policies.push_grasp.primitives import Choice, to_action
 from grasp_policies.push_grasp.recorded import choice_of, tries_of
 from grasp_policies.push_grasp.settings import GRASP, PUSH, PushGraspConfig
 
+from .push_grasp_toy import table
+
 CONFIG = PushGraspConfig()
-
-
-def table(*boxes):
-    """A picture from straight above of boxes (x, y, edge, height)."""
-    camera = Intrinsics.from_fov(640, 480, 0.6)
-    T = look_at((0.5, 0.0, 1.2), (0.5, 0.0, 0.0), (1.0, 0.0, 0.0))
-    depth = np.full((480, 640), 1.2, np.float32)
-    points = camera.deproject(depth) @ T[:3, :3].T + T[:3, 3]
-    for x, y, edge, height in boxes:
-        inside = (np.abs(points[..., 0] - x) < 0.5 * edge) & (np.abs(points[..., 1] - y) < 0.5 * edge)
-        depth[inside] = 1.2 - height
-    rgb = np.full((480, 640, 3), 90, np.uint8)
-    return Observation({"fixed_camera": CameraFrame(camera, T, 1, rgb, depth)}, {}, {}, 1)
 
 
 EMPTY = look(table(), CONFIG.map)
@@ -62,7 +49,11 @@ def recorded(*steps, last):
 
 
 def test_an_episode_becomes_the_arrays_that_collection_would_have_written():
-    full, half, empty = table((0.4, 0.1, 0.05, 0.05), (0.6, -0.1, 0.05, 0.04)), table((0.6, -0.1, 0.05, 0.04)), table()
+    full, half, empty = (
+        table((0.4, 0.1, 0.05, 0.05, 0.05), (0.6, -0.1, 0.05, 0.05, 0.04)),
+        table((0.6, -0.1, 0.05, 0.05, 0.04)),
+        table(),
+    )
     choices = [Choice(GRASP, 162, 62, 2), Choice(GRASP, 62, 162, 5)]
     states = [look(seen, CONFIG.map) for seen in (full, half, empty)]
     first, second = (to_action(c, s, CONFIG.map, CONFIG.primitive) for c, s in zip(choices, states, strict=False))
@@ -78,6 +69,6 @@ def test_an_episode_becomes_the_arrays_that_collection_would_have_written():
 
 
 def test_a_grasp_that_nobody_judged_teaches_nothing():
-    seen = table((0.4, 0.1, 0.05, 0.05))
+    seen = table((0.4, 0.1, 0.05, 0.05, 0.05))
     action = to_action(Choice(GRASP, 162, 62, 2), look(seen, CONFIG.map), CONFIG.map, CONFIG.primitive)
     assert tries_of(recorded((seen, action, True, None), last=seen), CONFIG).info["tries"] == 0

@@ -32,8 +32,9 @@ SPEC = PolicySpec(
     actions=("grasp", "push", "stop"),
     description="pushes and grasps per pixel of a heightmap (Visual Pushing for Grasping)",
 )
-# Fewest object pixels that are worth an action; fewer are noise.
-LEAST_OBJECT_PIXELS = 40
+# Fewest object pixels that are worth an action; fewer are noise. A block of which the camera sees an upright side
+# alone is a line of pixels.
+LEAST_OBJECT_PIXELS = 16
 
 
 class PushGraspPolicy:
@@ -121,11 +122,15 @@ class PushGraspPolicy:
         self._evaluator = Evaluator(self._networks, self._config, self._acting.device)
 
     def _remember(self, state: State) -> None:
+        if self._last is None:
+            return
+        before, choice = self._last
+        if changed(before, state):
+            self._passed = []
+            return
         self._passed = [entry.later() for entry in self._passed if entry.left > 1]
-        if self._last is not None and self._acting.patience > 0:
-            before, choice = self._last
-            if not changed(before, state):
-                self._passed.append(Passed(choice, self._acting.patience))
+        if self._acting.patience > 0:
+            self._passed.append(Passed(choice, self._acting.patience))
 
     def _action(self, choice: Choice, state: State) -> Action | None:
         return to_action(choice, state, self._config.map, self._config.primitive)

@@ -115,9 +115,9 @@ class ActingSettings(Config):
     """Share of decisions with a primitive chosen at random (paper: 0.5 falling to 0.1 in training, 0 in tests)."""
     temperature: NotNegative = 0.0
     """0 takes the best pixel; above, a pixel is drawn with weight exp(Q / temperature). For collecting data."""
-    patience: Annotated[int, Field(ge=0)] = 2
-    """After an action that changed nothing, its surroundings are passed over for this many decisions, so that one
-    wrong value is not acted upon for ever (paper: learns at test time instead)."""
+    patience: Annotated[int, Field(ge=0)] = 8
+    """After an action that changed nothing, its surroundings are passed over for this many decisions or until the
+    scene changes, so that one wrong value is not acted upon for ever (paper: learns at test time instead)."""
     least_value: NotNegative = 0.0
     """Stop where no action is worth more than this."""
     learning_rate: NotNegative = 0.0
