@@ -27,7 +27,7 @@ from grasp_learning.train import checkpoint_folder
 from grasp_policies.patch_grasp import checkpoint
 from grasp_policies.patch_grasp.baselines import balanced_index
 from grasp_policies.patch_grasp.dataset import build
-from grasp_policies.patch_grasp.learner import scores_of, threshold_of
+from grasp_policies.patch_grasp.learner import best_threshold, kept_aside, scores_of
 from grasp_policies.patch_grasp.offline import row_of, table
 
 log = logging.getLogger(__name__)
@@ -108,8 +108,10 @@ def run(args: AblationArguments) -> list[dict[str, Any]]:
         network, config = checkpoint.load(checkpoint_folder(folder, settings, len(settings.stages) - 1))
         test = build(ReplayReader(args.test / "replay"), config)
         data = test.part(balanced_index(test.success, np.random.default_rng(args.seed)))
-        rate = ReplayReader(args.train / "replay").statistics()[0].rate
-        said = scores_of(network, data, args.device) >= threshold_of(np.array([rate]))
+        train = build(ReplayReader(args.train / "replay"), config)
+        aside = train.part(kept_aside(train))
+        threshold = best_threshold(scores_of(network, aside, args.device), aside.success)
+        said = scores_of(network, data, args.device) >= threshold
         tries = sum(stage.tries for stage in settings.stages)
         rows.append({**row_of(variant.name, said, data.success), "trained_on": tries})
         write_json(args.out / "ablations.json", {"rows": rows})

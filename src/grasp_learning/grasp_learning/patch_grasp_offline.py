@@ -32,7 +32,7 @@ class OfflineArguments(Config):
     """Checkpoints to compare; none for those of the run's stages."""
     limit_m: float = Field(default=0.017, gt=0.0)
     """Spread (standard deviation, m) that the heuristic with a limit takes to fit between the fingers."""
-    most_neighbours: int = Field(default=8000, ge=2)
+    most_neighbours: int = Field(default=50000, ge=2)
     """Tries that kNN and the machines learn from at most."""
     json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None
     """File for the table."""

@@ -16,6 +16,7 @@ from grasp_policies.patch_grasp.baselines import (
     shape_of,
 )
 from grasp_policies.patch_grasp.dataset import Patches, build
+from grasp_policies.patch_grasp.learner import balanced_accuracy, best_threshold
 from grasp_policies.patch_grasp.offline import compare, row_of, table
 
 from .patch_grasp_toy import HALF_PX, ToyEpisodes, bar, toy_config
@@ -81,3 +82,15 @@ def test_the_table_has_a_row_for_every_method(tries: Patches, others: Patches) -
     row = row_of("all wrong", np.array([True, False]), np.array([False, True]))
     assert row["accuracy"] == 0.0
     assert row["high"] > 0.0
+
+
+def test_the_threshold_does_not_depend_on_the_rate_of_success() -> None:
+    rng = np.random.default_rng(0)
+    for rate in (0.05, 0.5, 0.9):
+        success = rng.random(4000) < rate
+        scores = rng.normal(np.where(success, 0.7, 0.3), 0.1).astype(np.float32)
+        threshold = best_threshold(scores, success)
+        assert balanced_accuracy(scores, success, threshold) > 0.97
+        assert 0.4 < threshold < 0.6
+    with pytest.raises(ValueError, match="both answers"):
+        best_threshold(scores, np.ones(4000, bool))

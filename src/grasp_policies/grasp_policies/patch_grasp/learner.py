@@ -91,9 +91,9 @@ class Learner:
         """
         settings = self.settings
         self._data = build(episodes, self.config)
-        aside = self._data.episode % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
-        self._held_out = np.flatnonzero(aside)
-        self._weights = draw_weights(self._data, settings) * ~aside
+        self._held_out = kept_aside(self._data)
+        self._weights = draw_weights(self._data, settings)
+        self._weights[self._held_out] = 0.0
         if not self._weights.any():
             raise ValueError("all tries are kept aside to measure on; collect more than a few episodes")
         if index != self._stage:
@@ -198,3 +198,22 @@ def balanced_accuracy(scores: NDArray[np.float32], success: NDArray[np.bool_], t
 def threshold_of(success: NDArray[np.bool_]) -> float:
     """Where a network that learned at this rate of success sees both classes as equally likely, if they were."""
     return float(np.clip(success.mean(), 1e-3, 1.0 - 1e-3))
+
+
+def kept_aside(data: Patches) -> NDArray[np.int64]:
+    """Indices [m] of the tries that no stage learns from: every tenth episode."""
+    return np.flatnonzero(data.episode % HELD_OUT_EVERY == HELD_OUT_EVERY - 1)
+
+
+def best_threshold(scores: NDArray[np.float32], success: NDArray[np.bool_]) -> float:
+    """Where scores tell tries apart best by balanced accuracy; for tries that were kept aside, never for a test.
+
+    The rate of success that a network learned at changes by stage, so no fixed threshold is fair to all of them.
+
+    Raises:
+        ValueError: the tries do not hold both answers.
+    """
+    if not success.any() or success.all():
+        raise ValueError(f"{int(success.sum())} of {len(success)} tries succeeded; both answers are needed")
+    options = np.unique(np.quantile(scores, np.linspace(0.02, 0.98, 97)))
+    return float(max(options, key=lambda option: balanced_accuracy(scores, success, float(option))))

@@ -21,7 +21,7 @@ from grasp_policies.patch_grasp.baselines import (
     balanced_index,
 )
 from grasp_policies.patch_grasp.dataset import Patches
-from grasp_policies.patch_grasp.learner import scores_of, threshold_of
+from grasp_policies.patch_grasp.learner import best_threshold, kept_aside, scores_of
 from grasp_policies.patch_grasp.settings import PatchGraspConfig
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,8 @@ def compare(
     """Accuracy of every method on as many failures as successes.
 
     Args:
-        train, test: tries to learn from and to tell apart.
+        train, test: tries to learn from and to tell apart. Networks say yes above the threshold that is best for those
+            of ``train`` that were kept aside.
         checkpoints: networks by name.
         config: of the maps.
         limit_m: of the heuristic with a limit.
@@ -69,9 +70,10 @@ def compare(
         method.fit(some)
         rows.append(row_of(name, method.says(data), data.success))
         log.info("%s: %.3f", name, rows[-1]["accuracy"])
-    threshold = threshold_of(train.success)
+    aside = train.part(kept_aside(train))
     for name, folder in checkpoints.items():
         network, _ = checkpoint.load(folder)
+        threshold = best_threshold(scores_of(network, aside), aside.success)
         rows.append(row_of(name, scores_of(network, data) >= threshold, data.success))
         log.info("%s: %.3f", name, rows[-1]["accuracy"])
     return rows
