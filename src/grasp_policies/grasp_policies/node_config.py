@@ -52,11 +52,17 @@ class PolicyNodeConfig(Config):
 
         Raises:
             UnknownNameError: no such policy.
-            ConfigError: the options are no JSON object, or the policy refuses them.
+            ConfigError: the options are no JSON object, the policy refuses them, or they ask it to learn as it acts.
             ResourceError: there is no such checkpoint.
         """
         factory = registry.load("grasp.policies", self.policy)
-        return factory.load(find_checkpoint(self.checkpoint), self.device, self._options())
+        policy: Policy = factory.load(find_checkpoint(self.checkpoint), self.device, self._options())
+        if getattr(policy, "learns", False):
+            raise ConfigError(
+                f"options {self.options} ask {self.policy} to learn from outcomes as it acts, and nobody tells the node "
+                "outcomes; leave learning_rate at 0, or evaluate without ROS"
+            )
+        return policy
 
     def _options(self) -> dict[str, Any]:
         try:

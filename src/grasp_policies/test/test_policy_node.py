@@ -222,6 +222,8 @@ def test_wrong_options_and_checkpoints_are_refused_by_name(tmp_path):
         PolicyNodeConfig(options="[1]").load_policy()
     with pytest.raises(LookupError, match="nothing named 'moon'"):
         PolicyNodeConfig(policy="moon").load_policy()
+    with pytest.raises(ConfigError, match="learning_rate at 0"):
+        PolicyNodeConfig(policy="push_grasp", options='{"learning_rate": 1e-5}').load_policy()
     assert find_checkpoint("") is None
     assert find_checkpoint(str(tmp_path)) == tmp_path
     with pytest.raises(ResourceError, match="models/moon"):

@@ -65,6 +65,11 @@ class PushGraspPolicy:
         """What it needs and does."""
         return SPEC
 
+    @property
+    def learns(self) -> bool:
+        """Whether it acts as asked only where ``learn`` is told every outcome."""
+        return self._learner is not None
+
     def reset(self, goal: Goal, seed: int) -> None:
         """Begin an episode; there is no goal but an empty table. What was learned while acting is forgotten."""
         if self._learner is not None:
