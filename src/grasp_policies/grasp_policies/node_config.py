@@ -59,8 +59,8 @@ class PolicyNodeConfig(Config):
         policy: Policy = factory.load(find_checkpoint(self.checkpoint), self.device, self._options())
         if getattr(policy, "learns", False):
             raise ConfigError(
-                f"options {self.options} ask {self.policy} to learn from outcomes as it acts, and nobody tells the node "
-                "outcomes; leave learning_rate at 0, or evaluate without ROS"
+                f"options {self.options} ask {self.policy} to learn from outcomes as it acts; nobody tells them to the "
+                "node; leave learning_rate at 0, or evaluate without ROS"
             )
         return policy
 
