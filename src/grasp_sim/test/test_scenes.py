@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from grasp_core.cell import SceneError
 from grasp_core.geometry import apply, difference, invert, transform
+from grasp_sim.scenes import build as build_module
 from grasp_sim.scenes import build_scene, load_scene, scene_names
 from grasp_sim.scenes.build import in_scene
 from grasp_sim.scenes.case_frames import R_mesh_case
@@ -46,6 +47,27 @@ def test_what_is_dropped_lies_wholly_in_sight(ur5):
     report = build(ur5, "blocks", seed=3, count=(14, 14), region_share=1.0, inset_m=0.08)
     assert report.respawned > 0
     assert all(in_scene(ur5.world, thing, -0.08) for thing in ur5.world.present())
+
+
+def test_what_is_caught_in_the_arm_is_dropped_again(ur5, monkeypatch):
+    # The arm waits above the table while a scene is made.
+    real, waits = build_module.settle, [True]
+
+    def settle(world, scene):
+        calm = real(world, scene)
+        if waits:
+            waits.pop()
+            wrist = world.api.getLinkState(world.robot.body, world.robot.joint_index["wrist_2_joint"])[0]
+            world.place(world.present()[0], transform(wrist))
+            world.api.performCollisionDetection()
+        return calm
+
+    monkeypatch.setattr(build_module, "settle", settle)
+    report = build(ur5, "blocks", count=(3, 3))
+    assert report.respawned == 1
+    assert report.count == 3
+    body = ur5.world.robot.body
+    assert not any(ur5.world.api.getContactPoints(body, thing.body) for thing in ur5.world.present())
 
 
 def test_counts_are_uniform(ur5):

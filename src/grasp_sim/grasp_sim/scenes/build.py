@@ -131,7 +131,14 @@ def relax(world: World, duration_s: float = RELAX_S) -> None:
             world.api.resetBaseVelocity(thing.body, [0.0] * 3, [0.0] * 3)
 
 
+def _on_the_robot(world: World, thing: SimObject) -> bool:
+    """Whether an object lies on the arm that waits above the table, or is caught between its links."""
+    return bool(world.api.getContactPoints(world.robot.body, thing.body))
+
+
 def _stayed(world: World, scene: SceneConfig, thing: SimObject) -> bool:
+    if _on_the_robot(world, thing):
+        return False
     if scene.container is not None:
         return _in_its_container(world, thing, scene.container)
     return in_scene(world, thing, -scene.inset_m if scene.kind == "drop" else OUTSIDE_MARGIN_M)
