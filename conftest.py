@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 _stack = ExitStack()
+# The domain of this test process, for a check that it stays.
+_OWN = "GRASP_TEST_OWN_DOMAIN"
 
 
 def _own_domain(stack: ExitStack) -> str | None:
@@ -28,12 +30,21 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("ROS_LOG_DIR", _stack.enter_context(tempfile.TemporaryDirectory(prefix="grasp_test_log_")))
     domain = _own_domain(_stack)
     if domain is not None:
-        os.environ["ROS_DOMAIN_ID"] = domain
+        os.environ["ROS_DOMAIN_ID"] = os.environ[_OWN] = domain
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Give both back."""
     _stack.close()
+
+
+@pytest.fixture(autouse=True)
+def _domain_stays():
+    """A test that left another domain behind would let those after it meet the graphs of other test processes."""
+    before = os.environ.get("ROS_DOMAIN_ID")
+    yield
+    after = os.environ.get("ROS_DOMAIN_ID")
+    assert after == os.environ.get(_OWN, before), f"ROS_DOMAIN_ID is {after} after the test, it was {before}"
 
 
 @pytest.fixture

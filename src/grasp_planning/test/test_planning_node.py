@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -62,9 +61,7 @@ class Client:
 def client() -> Iterator[Client]:
     coordinator = pytest.importorskip("domain_coordinator")
     with coordinator.domain_id() as domain:
-        os.environ["ROS_DOMAIN_ID"] = str(domain)
-        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-        rclpy.init()
+        rclpy.init(domain_id=domain)
         node = PlanningNode(parameter_overrides=[Parameter("cell", value="ur5"), Parameter("planner", value="ompl")])
         executor = MultiThreadedExecutor(num_threads=4)
         executor.add_node(node)
