@@ -113,11 +113,11 @@ def action_place(action):
     return np.array([*action.start[:2], 1.0, *action.direction[:2]])
 
 
-@pytest.mark.parametrize(("breadth_m", "stops"), [(0.004, False), (0.0, True)])
+@pytest.mark.parametrize(("breadth_m", "stops"), [(0.0018, False), (0.0, True)])
 def test_an_upright_side_is_an_object(breadth_m, stops):
     policy = FACTORY.load(None, "cpu", {})
     policy.reset(Goal(), 0)
-    assert isinstance(policy.act(table((0.45, 0.05, 0.048, breadth_m, 0.05))).action, Stop) is stops
+    assert isinstance(policy.act(table((0.45, 0.05, 0.04, breadth_m, 0.05))).action, Stop) is stops
 
 
 def test_nothing_to_do_is_told():
