@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the toy blocks: nine shapes as light OBJ meshes with their convex parts.
+"""Makes the toy blocks, nine shapes as light OBJ meshes with their convex parts, and three larger tiles.
 
 Run it again after changing a shape: ``python scripts/make_blocks.py`` (with ``env.sh`` sourced). Blocks are prisms
 along z, in metres, their frame at the centre of the bounding box. The arch, the only one that is not convex, gets one
@@ -8,7 +8,11 @@ part a segment. Parts are smaller than what is seen by the margin that the simul
 Sizes follow a module of 48 mm, so that each block fits between fingers that open by 110 mm, three side by side do not,
 and the long ones not from end to end either. They also fit each other without a gap for a finger: two wedges and a cube
 are as long as a brick, two triangles fill the square in a ring of four bricks, a half cylinder closes an arch, and a
-cylinder or a hexagon stands in the hole of two. What is packed so has to be pushed apart before it can be grasped.
+cylinder or a hexagon stands in the hole of two. What is packed so leaves no room for a finger.
+
+A hand that straddles the corner of such a pack may still turn a block out of it as it closes. Tiles are too large for
+that, two of them side by side too, but each alone fits between the fingers: a square, a slab as long as a brick and a
+quarter of a disc.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ import trimesh
 
 from grasp_sim.objects.meshes import CONTACT_MARGIN_M, inset
 
-TARGET = Path(__file__).resolve().parents[1] / "src" / "grasp_sim" / "grasp_sim" / "data" / "blocks"
+TARGET = Path(__file__).resolve().parents[1] / "src" / "grasp_sim" / "grasp_sim" / "data"
 ARC_POINTS = 24
 ARCH_SEGMENTS = 8
 
@@ -91,6 +95,15 @@ def shapes() -> dict[str, tuple[trimesh.Trimesh, list[trimesh.Trimesh]]]:
     return dict(sorted(made.items()))
 
 
+def tiles() -> dict[str, tuple[trimesh.Trimesh, list[trimesh.Trimesh]]]:
+    """Every tile; all are convex."""
+    quarter = np.concatenate([[[0.0, 0.0]], arc(0.075, 0.0, 0.5 * np.pi, ARC_POINTS // 2)])
+    made = {"quarter": prism(quarter, 0.048), "slab": box(0.116, 0.084, 0.048), "tile": box(0.084, 0.084, 0.048)}
+    for mesh in made.values():
+        mesh.apply_translation(-mesh.bounds.mean(axis=0))
+    return {name: (mesh, []) for name, mesh in made.items()}
+
+
 def write(mesh: trimesh.Trimesh, path: Path, comment: str) -> None:
     """One OBJ file: flat-shaded triangles, micrometre precision."""
     lines = [f"# {comment}", f"o {path.stem}"]
@@ -101,17 +114,21 @@ def write(mesh: trimesh.Trimesh, path: Path, comment: str) -> None:
 
 
 def main() -> None:
-    """Write all blocks."""
-    TARGET.mkdir(parents=True, exist_ok=True)
-    for old in TARGET.glob("*.obj"):
-        old.unlink()
-    for name, (mesh, parts) in shapes().items():
-        write(mesh, TARGET / f"{name}.obj", "SPDX-License-Identifier: Apache-2.0; made by scripts/make_blocks.py")
-        for index, part in enumerate(parts or [mesh]):
-            part = inset(part, CONTACT_MARGIN_M)
-            write(part, TARGET / f"{name}.part{index}.obj", "SPDX-License-Identifier: Apache-2.0; a convex part")
-        size = 1000.0 * mesh.extents
-        print(f"{name:14s} {size[0]:5.1f} x {size[1]:5.1f} x {size[2]:5.1f} mm  {max(1, len(parts))} convex part(s)")
+    """Write all blocks and tiles."""
+    for folder, made in (("blocks", shapes()), ("tiles", tiles())):
+        target = TARGET / folder
+        target.mkdir(parents=True, exist_ok=True)
+        for old in target.glob("*.obj"):
+            old.unlink()
+        for name, (mesh, parts) in made.items():
+            write(mesh, target / f"{name}.obj", "SPDX-License-Identifier: Apache-2.0; made by scripts/make_blocks.py")
+            for index, part in enumerate(parts or [mesh]):
+                part = inset(part, CONTACT_MARGIN_M)
+                write(part, target / f"{name}.part{index}.obj", "SPDX-License-Identifier: Apache-2.0; a convex part")
+            size = 1000.0 * mesh.extents
+            print(
+                f"{name:14s} {size[0]:5.1f} x {size[1]:5.1f} x {size[2]:5.1f} mm  {max(1, len(parts))} convex part(s)"
+            )
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ import pytest
 
 from grasp_core import resources
 from grasp_core.actions import Grasp
-from grasp_core.geometry import top_down
+from grasp_core.geometry import top_down, transform
 from grasp_sim.cell import SimCell
 from grasp_sim.objects.sets import load_object_set
 from grasp_sim.scenes.cases import read_case
-from grasp_sim.scenes.room import Hand, holds, solid_of
+from grasp_sim.scenes.room import Hand, holds, solid_of, straddles
 
 # A symlinked build keeps links to files that are gone.
 CASES = sorted(f for f in resources.find("config", "scenes/cases").glob("*.txt") if f.is_file())
@@ -59,6 +59,62 @@ def test_a_hand_finds_room_at_the_lonely_block_alone(cell, case):
     depth = max(solid.top_m - 0.015, 0.012)
     outcome = cell.execute(Grasp(top_down([hold.x_m, hold.y_m, depth], hold.yaw_rad)))
     assert outcome.info["grasped_id"] == alone.id
+
+
+def test_a_straddling_grasp_slides_off_the_corners_of_a_pack(cell):
+    """And turns a block out of one with small blocks at its corners."""
+    assert _lifted(cell, [("slab", y) for y in (-84.4, 0.0, 84.4)]) == 0
+    assert _lifted(cell, [("brick", y) for y in (-48.4, 0.0, 48.4)]) >= 1
+
+
+def _lifted(cell, rows, count=8):
+    """How many of some straddling grasps at rows of long blocks (name, y in mm) lift something."""
+    cell.reset("single", 0)
+    world, z = cell.world, cell.config.support_z_m
+    models = [_model(name) for name, _ in rows]
+    places = [np.array([0.0, 1e-3 * y, 0.5 * model.extents_m[2]]) for (_, y), model in zip(rows, models, strict=True)]
+    solids = [solid_of(model, transform(place)) for model, place in zip(models, places, strict=True)]
+    tip_m = models[0].extents_m[2] - 0.030
+    held = 0
+    for drawn in straddles(solids, range(len(rows)), np.random.default_rng(0), count, tip_m):
+        world.reset(0)
+        for model, place in zip(models, places, strict=True):
+            world.add(model, transform(place + np.array([0.5, 0.0, z])))
+        outcome = cell.execute(Grasp(top_down([drawn.x_m + 0.5, drawn.y_m, z + tip_m], drawn.yaw_rad)))
+        held += outcome.info["grasped_id"] is not None
+    return held
+
+
+def _model(name):
+    tiles = load_object_set("tiles")
+    return (tiles if name in tiles.names else load_object_set("blocks")).model(name, np.random.default_rng(0))
+
+
+def test_straddling_fingers_come_down_free_with_what_is_wanted_between_them():
+    hand = Hand()
+    rows = [("brick", -48.4), ("brick", 0.0), ("cube", 48.4)]
+    solids = [solid_of(_model(name), transform((0.0, 1e-3 * y, 0.024))) for name, y in rows]
+    boxes = [np.array([part[:, :2].min(axis=0), part[:, :2].max(axis=0)]) for s in solids for part in s.parts]
+    drawn = straddles(solids, [2], np.random.default_rng(0), 60)
+    assert len(drawn) == 60
+    u = np.linspace(-0.5, 0.5, 9)
+    for place in drawn:
+        c, s = np.cos(place.yaw_rad), np.sin(place.yaw_rad)
+
+        def share(box, along, length, breadth, c=c, s=s, place=place):
+            """Of a rectangle in the hand that lies within a box: length along the closing direction."""
+            x, y = np.meshgrid(along + length * u, breadth * u)
+            points = np.stack([place.x_m + c * x - s * y, place.y_m + s * x + c * y], axis=-1)
+            return np.all((points > box[0] + 0.001) & (points < box[1] - 0.001), axis=-1).mean()
+
+        middle = 0.5 * (hand.stroke_m + hand.thickness_m)
+        for box in boxes:
+            assert share(box, middle, hand.thickness_m, hand.width_m) == 0.0
+            assert share(box, -middle, hand.thickness_m, hand.width_m) == 0.0
+        assert share(boxes[2], 0.0, hand.stroke_m, hand.width_m) > 0.0
+    # A block that lies below the fingertips is not between them.
+    far = [*solids, solid_of(_model("plank"), transform((0.4, 0.0, 0.010)))]
+    assert straddles(far, [3], np.random.default_rng(0), 5, tip_m=0.025) == []
 
 
 def test_room_is_told_from_no_room():

@@ -99,12 +99,39 @@ def test_a_slab_is_cut_without_a_gap_into_boxes_that_can_be_grasped(seed, count)
     assert (a * b).sum() == pytest.approx(length * breadth)
 
 
-def test_no_hand_finds_room_in_a_slab():
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(4, 9))
+def test_a_slab_with_corners_has_large_boxes_there(seed, count):
+    wanted = Pack(corner_m=(0.076, 0.088), breadth_m=(0.036, 0.056))
+    pieces = np.array(cut(wanted, np.random.default_rng(seed), count))
+    assert len(pieces) == count
+    low, high = (pieces[:, :2] + sign * 0.5 * pieces[:, 2:] for sign in (-1.0, 1.0))
+    edges = np.array([low.min(axis=0), high.max(axis=0)])
+    at_corner = np.isclose(low, edges[0]) | np.isclose(high, edges[1])
+    corners = pieces[at_corner.all(axis=1)][:, 2:]
+    assert len(corners) == 4
+    assert corners.min() >= 0.076
+    assert corners.max() <= 0.088
+    others = pieces[~at_corner.all(axis=1)][:, 2:]
+    assert others.size == 0 or (others.min(axis=1).min() >= 0.036 and others.min(axis=1).max() <= 0.056)
+    for (x1, y1, a1, b1), (x2, y2, a2, b2) in itertools.combinations(pieces, 2):
+        assert max(abs(x1 - x2) - 0.5 * (a1 + a2), abs(y1 - y2) - 0.5 * (b1 + b2)) > -1e-9
+    assert pieces[:, 2:].prod(axis=1).sum() == pytest.approx(np.prod(edges[1] - edges[0]))
+
+
+def test_too_few_boxes_for_four_corners_are_refused():
+    with pytest.raises(SceneError, match="at least 4 boxes, count is 3"):
+        cut(Pack(corner_m=(0.076, 0.088)), np.random.default_rng(0), 3)
+
+
+@pytest.mark.parametrize("scene", ["boxes_packed", "tiles_packed"])
+def test_no_hand_finds_room_in_a_slab(scene):
+    config = load_scene(scene)
     for seed in range(4):
-        gap = load_scene("boxes_packed").gap_m
+        gap = config.gap_m
         corners = [
             [[x + i * (a - gap), y + j * (b - gap), z] for i in (-0.5, 0.5) for j in (-0.5, 0.5) for z in (0.0, 0.045)]
-            for x, y, a, b in cut(Pack(), np.random.default_rng(seed), 3 + seed)
+            for x, y, a, b in cut(config.pack, np.random.default_rng(seed), config.count[0] + seed % 3)
         ]
         assert not holds([Solid((np.array(points),)) for points in corners], angles=8, step_m=0.002)
 

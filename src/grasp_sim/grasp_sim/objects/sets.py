@@ -21,14 +21,15 @@ from grasp_sim.objects.models import BrokenModelError, Colour, MeshShape, Object
 
 Range = tuple[float, float]
 Split = Literal["train", "test", "all"]
-BLOCKS = Path(__file__).resolve().parents[1] / "data" / "blocks"
+DATA = Path(__file__).resolve().parents[1] / "data"
 
 
 class ObjectSetConfig(Config):
     """What a file in ``config/objects`` may say."""
 
-    kind: Literal["random_urdfs", "blocks", "primitives", "folder", "mixed"]
-    """1000 procedural objects of pybullet_data; our toy blocks; boxes, cylinders, spheres; a user's folder; others."""
+    kind: Literal["random_urdfs", "blocks", "tiles", "primitives", "folder", "mixed"]
+    """1000 procedural objects of pybullet_data; our toy blocks; our large tiles; boxes, cylinders, spheres; a user's
+    folder; others."""
     path: str | None = None
     """Folder of models, for kind folder; ``~`` and environment variables are expanded."""
     members: tuple[str, ...] = ()
@@ -148,8 +149,9 @@ class ObjectSet:
             found = {f"{i:03d}": folder / f"{i:03d}" / f"{i:03d}" for i in range(1000)}
             # Each file holds one group for each convex lump; PyBullet makes a hull of every group.
             files = {n: (p.with_suffix(".obj"), (p.with_suffix(".obj"),)) for n, p in found.items()}
-        elif config.kind == "blocks":
-            files = {p.stem: (p, tuple(sorted(BLOCKS.glob(f"{p.stem}.part*.obj")))) for p in _block_files()}
+        elif config.kind in ("blocks", "tiles"):
+            parts = DATA / config.kind
+            files = {p.stem: (p, tuple(sorted(parts.glob(f"{p.stem}.part*.obj")))) for p in _whole_meshes(parts)}
         elif config.kind == "folder":
             files = {name: (path, ()) for name, path in find_models(str(config.path)).items()}
         else:
@@ -157,7 +159,7 @@ class ObjectSet:
         return {name: value for k, (name, value) in enumerate(sorted(files.items())) if self._mine(k, name)}
 
     def _mine(self, index: int, name: str) -> bool:
-        if self.split == "all" or self.config.kind == "blocks":
+        if self.split == "all" or self.config.kind in ("blocks", "tiles"):
             return True
         test = name.endswith("0") if self.config.kind == "random_urdfs" else index % 10 == 0
         return test == (self.split == "test")
@@ -248,8 +250,8 @@ def load_object_set(name: str, split: Split = "all") -> ObjectSet:
     return ObjectSet(name, _config(name), split)
 
 
-def _block_files() -> Sequence[Path]:
-    return [p for p in sorted(BLOCKS.glob("*.obj")) if ".part" not in p.name]
+def _whole_meshes(folder: Path) -> Sequence[Path]:
+    return [p for p in sorted(folder.glob("*.obj")) if ".part" not in p.name]
 
 
 def _point(v: np.ndarray) -> tuple[float, float, float]:

@@ -68,6 +68,9 @@ class Pack(Config):
     """Shortest edge of a box: no box is thinner, each can be grasped once it is free."""
     length_m: Positive = 0.13
     """Longest edge of a box."""
+    corner_m: Range | None = None
+    """Edges of the boxes at the slab's corners, in place of ``side_m`` and ``length_m``: the slab is two rows of boxes,
+    large ones at the corners and what is ``breadth_m`` broad between them; at least 4. None: cut anywhere."""
     height_m: Range = (0.036, 0.052)
     """Height of the boxes of a slab."""
     uneven_m: NotNegative = 0.002

@@ -199,8 +199,9 @@ def _top_at(world: World, point: Array, radius: float) -> float:
 
 def _case_model(entry: CaseObject, file: Path, rng: np.random.Generator) -> ObjectModel:
     if not file.is_file():
-        model = load_object_set("blocks").model(entry.mesh.removesuffix(".obj"), rng)
-        return _coloured(model, entry)
+        name = entry.mesh.removesuffix(".obj")
+        ours = load_object_set("tiles" if name in load_object_set("tiles").names else "blocks")
+        return _coloured(ours.model(name, rng), entry)
     data = prepare(file, exact=True)
     if not np.isfinite(data.volume):
         raise BrokenModelError(f"{file}: encloses no volume")

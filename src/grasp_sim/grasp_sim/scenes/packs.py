@@ -2,8 +2,9 @@
 """Random tight packs to learn pushing on: a slab cut at random into boxes, and a few other objects alone beside it.
 
 The slab is longer and broader than the gripper opens and its cuts leave no gap for a finger, so that none of its boxes
-can be grasped before something was pushed. Boxes of any size are not the blocks of ``config/scenes/cases``: what is
-learned here has not seen what is evaluated there.
+can be grasped squarely before something was pushed. A hand that straddles a corner of the slab still turns a small box
+out of it as it closes; with large boxes at the corners (``corner_m``) its pads slide off. Boxes of any size are not the
+blocks of ``config/scenes/cases``: what is learned here has not seen what is evaluated there.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ def cut(settings: Pack, rng: np.random.Generator, count: int) -> list[Piece]:
     Raises:
         SceneError: none with edges as the settings ask was found.
     """
+    if settings.corner_m is not None:
+        return _with_corners(settings, settings.corner_m, rng, count)
     thin, broad = settings.breadth_m
     for _ in range(TRIES):
         pieces: list[Piece] = [(0.0, 0.0, *rng.uniform(*settings.side_m, size=2).tolist())]
@@ -85,6 +88,32 @@ def cut(settings: Pack, rng: np.random.Generator, count: int) -> list[Piece]:
         if len(pieces) == count and all(min(p[2:]) <= broad and max(p[2:]) <= settings.length_m for p in pieces):
             return pieces
     raise SceneError(f"no slab of {count} boxes within side_m, breadth_m and length_m in {TRIES} tries")
+
+
+def _with_corners(settings: Pack, corner_m: tuple[float, float], rng: np.random.Generator, count: int) -> list[Piece]:
+    """Two rows of boxes with large ones at the four corners; what is between those is as broad as ``breadth_m``."""
+    if count < 4:
+        raise SceneError(f"a slab with corner_m has at least 4 boxes, count is {count}")
+    # What is odd is one box between two columns that runs through both rows.
+    through, columns = count % 2, count // 2
+    inner = columns - 2 + through
+    lengths = [rng.uniform(*corner_m), *rng.uniform(*settings.breadth_m, size=inner), rng.uniform(*corner_m)]
+    rows = rng.uniform(*corner_m, size=2)
+    whole = 1 + int(rng.integers(inner)) if through else -1
+    pieces: list[Piece] = []
+    x = -0.5 * float(sum(lengths))
+    for k, length in enumerate(lengths):
+        middle = x + 0.5 * length
+        if k == whole:
+            pieces.append((middle, 0.0, length, float(rows.sum())))
+        else:
+            pieces += [
+                (middle, -0.5 * float(rows[1]), length, float(rows[0])),
+                (middle, 0.5 * float(rows[0]), length, float(rows[1])),
+            ]
+        x += length
+    # Either way round.
+    return [(b, a, d, c) for a, b, c, d in pieces] if rng.random() < 0.5 else pieces
 
 
 def _halves(piece: Piece, rng: np.random.Generator, thin: float, length: float) -> list[Piece] | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
+from scipy.ndimage import maximum_filter, maximum_filter1d, uniform_filter
 from scipy.spatial import ConvexHull
 
 from grasp_core.geometry import Array, apply
@@ -30,6 +30,8 @@ FLOOR_M = 0.002
 TOUCH_M = 0.0008
 # What reaches less far in between the pads, across the closing direction, is not held (m).
 LEAST_OVERLAP_M = 0.004
+# Less than this between the pads is not worth closing on (m2).
+LEAST_BETWEEN_M2 = 1e-4
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,71 @@ def holds(solids: Sequence[Solid], hand: Hand | None = None, angles: int = 24, s
         for yaw in np.arange(angles) * np.pi / angles:
             found += _holds_along(outlines, deep, float(yaw), tip_m, hand, step_m)
     return found
+
+
+@dataclass(frozen=True)
+class Straddle:
+    """Where an open hand comes down with a finger on either side of something."""
+
+    x_m: float
+    y_m: float
+    yaw_rad: float
+    """Closing direction."""
+
+
+def straddles(
+    solids: Sequence[Solid],
+    wanted: Sequence[int],
+    rng: np.random.Generator,
+    count: int,
+    tip_m: float = 0.018,
+    hand: Hand | None = None,
+    angles: int = 16,
+    step_m: float = 0.001,
+) -> list[Straddle]:
+    """Draw places where both fingers of the wide open hand come down free and blocks stand between them.
+
+    Whether the hand would hold what it closes on is not asked: a corner of a pack can be straddled, and the pads slide
+    off or turn a block out of it. These are all the grasps that are worth a try at a pack.
+
+    Args:
+        solids: the blocks, standing or lying on z = 0.
+        wanted: indices of the blocks that have to be between the fingers.
+        count: how many to draw, evenly over places and directions; fewer only where there is none at all.
+        tip_m: height of the fingertips.
+        angles: closing directions over half a turn.
+        step_m: grid.
+    """
+    hand = hand or Hand()
+    outlines = [[o for part in solid.parts if (o := outline(part, tip_m)) is not None] for solid in solids]
+    every = np.concatenate([points for parts in outlines for points in parts])
+    reach = float(np.abs(every).max()) * np.sqrt(2.0) + hand.stroke_m
+    low, size = np.array([-reach, -reach]), int(np.ceil(2.0 * reach / step_m))
+    pad = (2 * round(0.5 * hand.width_m / step_m) + 1, 2 * round(0.5 * hand.thickness_m / step_m) + 1)
+    inside = (pad[0], round(hand.stroke_m / step_m))
+    shift = round(0.5 * (hand.stroke_m + hand.thickness_m) / step_m)
+    found = []
+    for yaw in np.arange(angles) * np.pi / angles:
+        turn = np.array([[np.cos(yaw), np.sin(yaw)], [-np.sin(yaw), np.cos(yaw)]])
+        label = np.full((size, size), -1)
+        for index, parts in enumerate(outlines):
+            for points in parts:
+                _fill(label, points @ turn.T, low, step_m, index)
+        taken = maximum_filter(label >= 0, size=pad)
+        between = uniform_filter(np.isin(label, wanted).astype(float), size=inside, mode="constant")
+        free = ~np.roll(taken, shift, axis=1) & ~np.roll(taken, -shift, axis=1)
+        places = np.argwhere(free & (between * np.prod(inside) * step_m**2 >= LEAST_BETWEEN_M2))
+        found.append((turn, float(yaw), places))
+    weights = np.array([len(places) for *_, places in found], dtype=float)
+    if not weights.any():
+        return []
+    drawn = []
+    for k in rng.choice(len(found), size=count, p=weights / weights.sum()):
+        turn, yaw, places = found[k]
+        row, column = places[int(rng.integers(len(places)))]
+        x, y = turn.T @ (low + step_m * np.array([column + 0.5, row + 0.5]))
+        drawn.append(Straddle(float(x), float(y), yaw))
+    return drawn
 
 
 def outline(part: Array, above_m: float) -> Array | None:
