@@ -8,6 +8,7 @@ or ``python -m grasp_learning.evaluate ...``. With ``--json`` a stopped evaluati
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import logging
 import os
@@ -35,6 +36,7 @@ from grasp_learning.contestants import (
     usual_checkpoint,
 )
 from grasp_learning.episode_file import write_json
+from grasp_learning.evaluation_plot import plot
 from grasp_learning.finding import find
 from grasp_learning.protocols import Protocol, RunOrder, load_protocol, orders
 from grasp_learning.runs import RunRow
@@ -79,6 +81,8 @@ class EvaluateArguments(Config):
     """torch device of the policies."""
     json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None
     """File for the result. While the evaluation runs, finished runs are in FILE.runs.jsonl."""
+    png: Path | None = None
+    """Picture of the result to write: the metrics with their intervals, and completion by case."""
 
 
 def evaluate(
@@ -109,6 +113,7 @@ def evaluate(
         "cell": cell,
         "seed": seed,
         "protocol": protocol.model_dump(mode="json", exclude={"runs"}),
+        "cases": {Path(place).name: _sha256(Path(place)) for place in protocol.places() if protocol.cases is not None},
         "contestants": [{**c.model_dump(mode="json"), "sha256": fingerprint(c)} for c in contestants],
     }
     kept = _Kept(None if file is None else file.with_name(f"{file.name}.runs.jsonl"), described)
@@ -184,6 +189,10 @@ def _result(contestant: Contestant, rows: list[RunRow], cell: str, protocol: Pro
         "by_place": by_place(rows),
         "runs": [row.as_dict() for row in rows],
     }
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _so_far(kept: _Kept, contestants: tuple[Contestant, ...]) -> str:
@@ -292,6 +301,8 @@ def _evaluate(args: EvaluateArguments) -> int:
         told = results[0] if len(results) == 1 else {"policies": results}
         write_json(args.json_file, {**told, "origin": origin()})
         args.json_file.with_name(f"{args.json_file.name}.runs.jsonl").unlink(missing_ok=True)
+    if args.png is not None:
+        plot(results, args.png)
     return 0
 
 

@@ -140,8 +140,9 @@ def command(tmp_path, *more: str) -> list[str]:
 
 
 def test_evaluate_writes_what_is_promised(tmp_path, capsys):
-    one, two = tmp_path / "one.json", tmp_path / "two.json"
-    assert evaluate.main(command(tmp_path, "--workers", "1", "--json", str(one))) == 0
+    one, two, picture = tmp_path / "one.json", tmp_path / "two.json", tmp_path / "one.png"
+    assert evaluate.main(command(tmp_path, "--workers", "1", "--json", str(one), "--png", str(picture))) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
     told = capsys.readouterr().out
     assert "| good | 100.0" in told
     assert "bad differs from good in `options.script`: mg -> n." in told
@@ -179,6 +180,19 @@ def test_a_stopped_evaluation_goes_on(tmp_path):
     assert len([line for line in kept.read_text().splitlines() if '"run"' in line]) == 3
     with pytest.raises(ConfigError, match="another evaluation"):
         evaluate.evaluate("toy_system:ToyCell", PLAIN, (contestant,), seed=1, file=file, quiet=True)
+
+
+def test_runs_are_not_kept_for_cases_that_have_changed(tmp_path):
+    case, file = tmp_path / "cases" / "one.txt", tmp_path / "result.json"
+    case.parent.mkdir()
+    case.write_text("as it was")
+    contestant = contestants.Contestant(label="a", policy="toy_system:SCRIPTED", options={"script": "g"})
+    protocol = Protocol(cases=str(case.parent), runs=1)
+    assert evaluate.evaluate("toy_system:ToyCell", protocol, (contestant,), file=file, quiet=True)
+    assert evaluate.evaluate("toy_system:ToyCell", protocol, (contestant,), file=file, quiet=True)
+    case.write_text("as it is now")
+    with pytest.raises(ConfigError, match="another evaluation"):
+        evaluate.evaluate("toy_system:ToyCell", protocol, (contestant,), file=file, quiet=True)
 
 
 def test_one_policy_is_at_the_top_level(tmp_path):

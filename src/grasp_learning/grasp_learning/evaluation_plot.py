@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An evaluation as a picture: the three metrics of every policy with their intervals, and completion by case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from grasp_learning.scores import METRICS
+
+# Wider than this many places, names on the axis cannot be read any more.
+MOST_PLACES = 24
+
+
+def plot(results: Sequence[Mapping[str, Any]], file: Path) -> None:
+    """Draw the results of one evaluation.
+
+    Args:
+        results: one a policy, as ``grasp_learning.evaluate`` makes them.
+        file: picture to write; its suffix says the format (PNG, PDF, SVG).
+    """
+    from matplotlib.figure import Figure
+
+    places = list(dict.fromkeys(place for result in results for place in result["by_place"]))
+    by_place = 1 < len(places) <= MOST_PLACES
+    figure = Figure(figsize=(12.0, 4.2) if by_place else (6.0, 3.6), layout="constrained")
+    axes = figure.subplots(1, 2 if by_place else 1, squeeze=False, width_ratios=[1.0, 1.6] if by_place else None)[0]
+    width = 0.8 / len(results)
+    for number, result in enumerate(results):
+        shift = (number - 0.5 * (len(results) - 1)) * width
+        there = [(k, result[name]) for k, name in enumerate(METRICS) if result[name]["mean"] is not None]
+        means = [100.0 * values["mean"] for _, values in there]
+        around = [
+            [100.0 * (values["mean"] - values["low"]) for _, values in there],
+            [100.0 * (values["high"] - values["mean"]) for _, values in there],
+        ]
+        label = f"{result['label']} ({result['completion']['n']} runs)"
+        axes[0].bar([k + shift for k, _ in there], means, width, yerr=around, capsize=3.0, label=label)
+        if by_place:
+            done = [100.0 * (result["by_place"][p]["completion"]["mean"] or 0.0) for p in places]
+            axes[1].bar([k + shift for k in range(len(places))], done, width)
+    axes[0].set(
+        title=str(results[0]["protocol"]["description"]), ylabel="per cent, intervals of 95 %", ylim=(0.0, 105.0)
+    )
+    axes[0].set_xticks(range(len(METRICS)), [name.replace("_", " ") for name in METRICS])
+    axes[0].legend(fontsize=8, loc="lower right")
+    if by_place:
+        names = [place.removesuffix(".txt").replace("_", " ") for place in places]
+        axes[1].set_xticks(range(len(places)), names, rotation=40, ha="right", fontsize=8)
+        axes[1].set(title="completion by case", ylim=(0.0, 105.0))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=100)
