@@ -61,8 +61,8 @@ class Box:
 
     def __post_init__(self) -> None:
         check_rigid(self.T_base_box, f"pose of box {self.name}")
-        if min(self.size_m) <= 0.0:
-            raise ValueError(f"box {self.name} has size {self.size_m}; edges are positive")
+        if not all(0.0 < edge < np.inf for edge in self.size_m):
+            raise ValueError(f"box {self.name} has size {self.size_m}; edges are positive and finite")
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,12 @@ class Mesh:
 
     def __post_init__(self) -> None:
         check_rigid(self.T_base_mesh, f"pose of mesh {self.name}")
+        if self.vertices.ndim != 2 or self.vertices.shape[1] != 3 or not np.isfinite(self.vertices).all():
+            raise ValueError(f"mesh {self.name} has vertices {self.vertices.shape}; they are [v, 3] and finite")
+        if self.triangles.ndim != 2 or self.triangles.shape[1] != 3:
+            raise ValueError(f"mesh {self.name} has triangles {self.triangles.shape}; they are [t, 3]")
+        if self.triangles.size and not (self.triangles.min() >= 0 and self.triangles.max() < len(self.vertices)):
+            raise ValueError(f"a triangle of mesh {self.name} names a vertex beyond its {len(self.vertices)}")
 
 
 @dataclass(frozen=True)
@@ -89,8 +95,10 @@ class VoxelGrid:
 
     def __post_init__(self) -> None:
         check_rigid(self.T_base_grid, f"pose of voxel grid {self.name}")
-        if self.voxel_m <= 0.0:
-            raise ValueError(f"voxel_m of {self.name} is {self.voxel_m}; it is positive")
+        if not 0.0 < self.voxel_m < np.inf:
+            raise ValueError(f"voxel_m of {self.name} is {self.voxel_m}; it is positive and finite")
+        if self.occupied.ndim != 3:
+            raise ValueError(f"voxel grid {self.name} is {self.occupied.shape}; it is [nx, ny, nz]")
 
 
 Obstacle = Box | Mesh | VoxelGrid
@@ -115,8 +123,8 @@ class PlanOptions:
     def __post_init__(self) -> None:
         if not 0.0 < self.speed_scale <= 1.0:
             raise ValueError(f"speed_scale is {self.speed_scale}; allowed is more than 0 and at most 1")
-        if not self.timeout_s > 0.0:
-            raise ValueError(f"timeout_s is {self.timeout_s}; it is positive")
+        if not 0.0 < self.timeout_s < np.inf:
+            raise ValueError(f"timeout_s is {self.timeout_s}; it is positive and finite")
 
 
 @runtime_checkable
