@@ -137,6 +137,8 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=20000, help="random configurations to test")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    if strange := sorted(set(options.cells) - set(cells())):
+        parser.error(f"there is no cell {', '.join(strange)}; there is {', '.join(cells())}")
     for cell in options.cells or cells():
         srdf = compute(cell, options.samples, options.seed)
         origin = f"made by make_srdf from {options.samples} samples, seed {options.seed}"
