@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -210,7 +211,7 @@ def picture(path: Path) -> None:
     cv2.imwrite(str(path), np.vstack(rows))
 
 
-def straddled(name: str, count: int) -> tuple[int, int]:
+def straddled(file: Path, count: int) -> tuple[int, int]:
     """How many of how many random straddling grasps lift a packed block out of an arrangement as it is laid."""
     from grasp_core.actions import Grasp
     from grasp_core.geometry import top_down
@@ -220,7 +221,7 @@ def straddled(name: str, count: int) -> tuple[int, int]:
     held = done = 0
     try:
         for seed in range(count):
-            cell.reset(str(FOLDER / f"{name}.txt"), seed)
+            cell.reset(str(file), seed)
             things = cell.world.present()
             middle = np.mean([cell.world.pose_of(thing)[:3, 3] for thing in things], axis=0)
             T_middle_base = transform((-middle[0], -middle[1], -cell.config.support_z_m))
@@ -261,9 +262,12 @@ def main() -> None:
     if arguments.picture:
         picture(arguments.picture)
     if arguments.straddle:
-        for name in made:
-            held, done = straddled(name, arguments.straddle)
-            print(f"{name:34s} {held} of {done} straddling grasps lifted something")
+        with tempfile.TemporaryDirectory() as folder:
+            loose = Path(folder) / "three_bricks_side_by_side.txt"
+            write_case(loose, arrangement(stacked(brick(), brick(), brick()), (0, 0, 0), ("cube", 130, 130, 0)))
+            for file in (loose, *(FOLDER / f"{name}.txt" for name in made)):
+                held, done = straddled(file, arguments.straddle)
+                print(f"{file.stem:34s} {held} of {done} straddling grasps lifted something")
 
 
 if __name__ == "__main__":
