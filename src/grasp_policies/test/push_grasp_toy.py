@@ -72,8 +72,9 @@ def toy_episode(rng: np.random.Generator, config: PushGraspConfig, tries: int = 
 class ToyEpisodes:
     """Episodes in memory, as the learner reads a store."""
 
-    def __init__(self, config: PushGraspConfig, count: int, seed: int = 0) -> None:
+    def __init__(self, config: PushGraspConfig, count: int, seed: int = 0, stages: int = 1) -> None:
         rng = np.random.default_rng(seed)
+        self._stages = [f"stage_{k * stages // count}" for k in range(count)]
         self._episodes = [toy_episode(rng, config) for _ in range(count)]
 
     def __len__(self) -> int:
@@ -81,6 +82,9 @@ class ToyEpisodes:
 
     def episode(self, index: int) -> dict[str, NDArray[Any]]:
         return self._episodes[index]
+
+    def info(self, index: int) -> dict[str, Any]:
+        return {"stage": self._stages[index]}
 
 
 def table(*boxes: tuple[float, float, float, float, float]) -> Observation:

@@ -67,6 +67,31 @@ def test_targets_are_reward_and_discounted_future():
         assert (ahead[different] < CONFIG.gamma * CONFIG.q_max).all()
 
 
+def test_the_newest_tries_are_drawn_oftener():
+    learner = Learner(CONFIG, SETTINGS.with_values(batch=2000), seed=0)
+    episodes = ToyEpisodes(CONFIG, 20, stages=4)
+    learner.begin_stage(episodes, 3, look_ahead=False, newest_factor=5.0)
+    of_try = learner._data.tries[GRASP].episode
+    newest = of_try >= 15
+    drawn = learner._draw(GRASP, np.random.default_rng(0))
+    among = learner._train[GRASP]
+    assert set(drawn) <= set(among)
+    count = newest[among].sum()
+    expected = 5.0 * count / (5.0 * count + (~newest[among]).sum())
+    assert newest[drawn].mean() == pytest.approx(expected, abs=0.04)
+    learner.begin_stage(episodes, 3, look_ahead=False)
+    assert newest[learner._draw(GRASP, np.random.default_rng(0))].mean() == pytest.approx(
+        newest[among].mean(), abs=0.04
+    )
+
+
+@pytest.mark.parametrize(("factor", "sampling"), [(0.0, "uniform"), (5.0, "prioritised")])
+def test_a_factor_that_means_nothing_is_refused(factor, sampling):
+    learner = Learner(CONFIG, SETTINGS.with_values(sampling=sampling), seed=0)
+    with pytest.raises(ValueError, match=f"newest_factor is {factor}"):
+        learner.begin_stage(ToyEpisodes(CONFIG, 10), 0, look_ahead=False, newest_factor=factor)
+
+
 @pytest.mark.parametrize("method", ["grasp_only", "reactive"])
 def test_the_baselines_are_classifiers(method):
     config = toy_config(method=method, network=NetworkSettings(channels=12))

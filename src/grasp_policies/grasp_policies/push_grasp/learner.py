@@ -78,6 +78,10 @@ class Episodes(Protocol):
         """Fields of an episode, in a fixed order."""
         ...
 
+    def info(self, index: int) -> Mapping[str, Any]:
+        """Its summary, with the name of its ``stage``."""
+        ...
+
 
 class Learner:
     """Two networks, their optimiser and the tries.
@@ -102,8 +106,16 @@ class Learner:
         self._train: dict[int, NDArray[np.int64]] = {}
         self._held_out: dict[int, NDArray[np.int64]] = {}
         self._errors: dict[int, NDArray[np.float32]] = {}
+        self._chances: dict[int, NDArray[np.float64] | None] = {}
 
-    def begin_stage(self, episodes: Episodes, index: int, look_ahead: bool, epochs: float | None = None) -> int:
+    def begin_stage(
+        self,
+        episodes: Episodes,
+        index: int,
+        look_ahead: bool,
+        epochs: float | None = None,
+        newest_factor: float = 1.0,
+    ) -> int:
         """Take all tries up; returns the number of updates planned.
 
         Args:
@@ -112,11 +124,17 @@ class Learner:
             look_ahead: whether targets contain gamma max Q(s', a'), with the networks as they are now; without, the
                 reward alone is learned (the warm start).
             epochs: passes over the data in this stage; none for the settings' number.
+            newest_factor: how many times as often as others the tries of the newest stage are drawn; they are where
+                the networks of the stage before thought too much of an action (paper: 1).
 
         Raises:
-            ValueError: a primitive was never tried.
+            ValueError: a primitive was never tried, or ``newest_factor`` is not for this sampling.
         """
         settings = self.settings
+        if newest_factor <= 0.0:
+            raise ValueError(f"newest_factor is {newest_factor}; it is more than 0")
+        if newest_factor != 1.0 and settings.sampling != "uniform":
+            raise ValueError(f"newest_factor is {newest_factor}; with sampling {settings.sampling!r} it can only be 1")
         self._data = build((episodes.episode(i) for i in range(len(episodes))), self.config)
         missing = [PRIMITIVES[p] for p in self.config.primitives if p not in self._data.tries]
         if missing:
@@ -127,6 +145,7 @@ class Learner:
             held_out = tries.episode % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
             self._train[primitive] = np.flatnonzero(~held_out)
             self._held_out[primitive] = np.flatnonzero(held_out)
+            self._chances[primitive] = _chances(episodes, tries.episode[~held_out], newest_factor)
             self._targets[primitive] = self._target(tries, future)
             self._errors[primitive] = np.full(len(tries), np.inf, dtype=np.float32)
         if index != self._stage:
@@ -223,7 +242,7 @@ class Learner:
     def _draw(self, primitive: int, rng: np.random.Generator) -> NDArray[np.int64]:
         among, count = self._train[primitive], self.settings.batch
         if self.settings.sampling == "uniform":
-            return rng.choice(among, count)
+            return rng.choice(among, count, p=self._chances[primitive])
         if self.settings.sampling == "prioritised":
             return self._by_rank(primitive, among, count, rng)
         first = rng.choice(among, (count + 1) // 2)
@@ -286,6 +305,16 @@ class Learner:
             patches = tries.patches(index[begin : begin + 64], rng).to(self._device)
             scores.append(network.at_middle(patches)[:, 1, 1].cpu().numpy())
         return np.concatenate(scores)
+
+
+def _chances(episodes: Episodes, episode: NDArray[np.int64], newest_factor: float) -> NDArray[np.float64] | None:
+    """How likely each try is drawn, by the number of its episode; none for all alike."""
+    if newest_factor == 1.0:
+        return None
+    stages = [episodes.info(index).get("stage") for index in range(len(episodes))]
+    newest = np.array([stage == stages[-1] for stage in stages])
+    weights = np.where(newest[episode], newest_factor, 1.0)
+    return weights / weights.sum()
 
 
 def _auc(score: NDArray[np.float32], answer: NDArray[np.bool_]) -> float:
