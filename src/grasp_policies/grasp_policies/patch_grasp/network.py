@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a patch to the chance of a grasp at each of 18 angles: a trunk and 18 two-way outputs."""
+"""From a patch to the chance of a grasp: a trunk, and one two-way output for all angles or one for each of 18.
+
+Which of them is ``NetworkSettings.head``. An aligned patch has the closing direction along its columns.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from grasp_policies.patch_grasp.settings import BINS, PatchGraspConfig
+from grasp_policies.patch_grasp.settings import PatchGraspConfig
 
 # What the paper's trunk reads.
 ALEXNET_PX = 227
@@ -50,37 +53,61 @@ def alexnet_trunk(inputs: int, dropout: float) -> tuple[nn.Sequential, int]:
 
 
 class PatchNetwork(nn.Module):
-    """18 two-way classifiers on one trunk."""
+    """Two-way classifiers on one trunk.
+
+    Args:
+        config: what it reads and how it is built; kept as ``config``.
+    """
 
     def __init__(self, config: PatchGraspConfig) -> None:
         super().__init__()
         settings = config.network
-        self.use_depth = settings.use_depth
+        self.config = config
         self.size = ALEXNET_PX if settings.trunk == "alexnet" else config.patch_px
         if settings.trunk == "alexnet":
             self.trunk, width = alexnet_trunk(settings.inputs, settings.dropout)
         else:
             self.trunk, width = small_trunk(settings.inputs, settings.channels, settings.dropout, config.patch_px)
-        self.head = nn.Linear(width, 2 * BINS)
+        self.head = nn.Linear(width, 2 * settings.outputs)
+
+    @property
+    def channels(self) -> slice:
+        """The channels that it reads, of the five."""
+        settings = self.config.network
+        return slice(0 if settings.use_depth else 2, 5 if settings.use_colour else 2)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Patches float32 [n, 5, s, s] (height, seen, red, green, blue) to logits [n, 18, 2] of failure and success."""
-        shown = patches if self.use_depth else patches[:, 2:]
+        """Patches float32 [n, c, s, s] to logits [n, outputs, 2] of failure and success.
+
+        Channels are height, seen, red, green and blue, or only those of ``channels``.
+        """
+        settings = self.config.network
+        shown = patches if patches.shape[1] == settings.inputs else patches[:, self.channels]
         if shown.shape[-1] != self.size:
             shown = functional.interpolate(shown, size=(self.size, self.size), mode="bilinear", align_corners=False)
-        return self.head(self.trunk(shown)).view(-1, BINS, 2)
+        return self.head(self.trunk(shown)).view(-1, settings.outputs, 2)
 
-    def chances(self, patches: Tensor) -> Tensor:
-        """Chance of success [n, 18]."""
-        return torch.softmax(self(patches), dim=-1)[..., 1]
+    def chances(self, patches: Tensor, views: int | None = None) -> Tensor:
+        """Chance of success [n, outputs].
+
+        Args:
+            patches: float32 [n, c, s, s] as for ``forward``.
+            views: reflections of aligned patches to average; none for the settings' number.
+        """
+        settings = self.config.network
+        count = 1 if settings.head == "bins" else settings.views if views is None else views
+        # Along the columns the fingers change places; along the rows their sides do.
+        turned = [(), (3,), (2,), (2, 3)][:count]
+        logits = sum((self(patches.flip(axes)) for axes in turned[1:]), self(patches)) / count
+        return torch.softmax(logits, dim=-1)[..., 1]
 
 
 def masked_loss(logits: Tensor, bins: Tensor, success: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Cross-entropy of the tried angle alone (equation 1); the other seventeen are not touched.
+    """Cross-entropy of the tried angle alone (equation 1); other outputs are not touched.
 
     Args:
-        logits: float32 [n, 18, 2].
-        bins, success: int64 [n], the angle that was tried and whether it held.
+        logits: float32 [n, outputs, 2].
+        bins, success: int64 [n], the output of the angle that was tried and whether it held.
         weights: float32 [n], how much each try counts; none for alike.
     """
     tried = logits[torch.arange(len(bins), device=logits.device), bins]
