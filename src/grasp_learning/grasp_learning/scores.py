@@ -18,8 +18,8 @@ def score(rows: Sequence[RunRow], one_action: bool = False) -> dict[str, Any]:
 
     ``completion`` counts all runs (Wilson interval). ``grasp_success`` and ``action_efficiency`` are means over
     complete runs (bootstrap over runs), as in the paper; under ``all_runs`` over all that acted. ``actions_per_run`` is
-    a mean over the same runs, and ``all_grasps`` counts every grasp of every run (Wilson interval). A mean of no runs is
-    none.
+    a mean over the same runs, and ``all_grasps`` counts every grasp of every run (Wilson interval). A mean of no runs
+    is none.
 
     Args:
         rows: runs.

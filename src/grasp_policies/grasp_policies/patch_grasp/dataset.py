@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -55,7 +56,7 @@ class Patches:
         angle: float32 [n], closing direction, rad.
         success: bool [n].
         stage: int64 [n], 0 for the first.
-        episode: int64 [n].
+        episode: int64 [n], counted within its stage, so that later tries of another stage leave it as it is.
         config: how a network is shown them.
     """
 
@@ -139,6 +140,7 @@ def build(episodes: Episodes, config: PatchGraspConfig) -> Patches:
     stages: list[int] = []
     numbers: list[int] = []
     names: list[str] = []
+    counts: Counter[str] = Counter()
     for index in range(len(episodes)):
         fields = episodes.episode(index)
         name = str(episodes.info(index).get("stage", ""))
@@ -148,7 +150,8 @@ def build(episodes: Episodes, config: PatchGraspConfig) -> Patches:
         for key, values in parts.items():
             values.append(fields[key])
         stages += [names.index(name)] * count
-        numbers += [index] * count
+        numbers += [counts[name]] * count
+        counts[name] += 1
     if not stages:
         raise ValueError(f"no tries in the {len(episodes)} episodes to learn from")
     columns = {key: np.concatenate(values) for key, values in parts.items()}

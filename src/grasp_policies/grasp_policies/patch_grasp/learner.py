@@ -215,6 +215,21 @@ def kept_aside(data: Patches) -> NDArray[np.int64]:
     return np.flatnonzero(data.episode % HELD_OUT_EVERY == HELD_OUT_EVERY - 1)
 
 
+def threshold_for(network: PatchNetwork, data: Patches, device: str = "cpu") -> float:
+    """The score above which a network says yes, chosen on the random tries that were kept aside.
+
+    Tries of later stages are drawn by networks and so are unlike those that a test is made of.
+
+    Args:
+        network: to be asked.
+        data: the tries that it learned from, with those kept aside.
+        device: torch device.
+    """
+    aside = data.part(kept_aside(data))
+    aside = aside.part(np.flatnonzero(aside.stage == aside.stage.min()))
+    return best_threshold(scores_of(network, aside, device), aside.success)
+
+
 def best_threshold(scores: NDArray[np.float32], success: NDArray[np.bool_]) -> float:
     """Where scores tell tries apart best by balanced accuracy; for tries that were kept aside, never for a test.
 
