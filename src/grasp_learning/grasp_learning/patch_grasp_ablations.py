@@ -91,6 +91,8 @@ def variants(stages: int, random_tries: int, amounts: tuple[int, ...]) -> list[V
         Variant("bins", 1, None, BINS),
         Variant("bins_rgb", 1, None, (*BINS, "settings.policy.network.use_depth=false")),
         Variant("heights_of_table", 1, None, ("settings.policy.network.heights=table",)),
+        Variant("small_trunk", 1, None, ("settings.policy.network.trunk=small",)),
+        Variant("square", 1, None, ("settings.policy.network.across_px=null",)),
         Variant("one_view", 1, None, ("settings.policy.network.views=1",)),
         Variant("no_rotation", 1, None, ("settings.learn.rotate=false", "settings.learn.mirror=false")),
         Variant("no_jitter", 1, None, ("settings.learn.shift_m=0", "settings.learn.turn_rad=0")),

@@ -20,7 +20,7 @@ HALF_PX = (16.0, 5.0)
 
 
 # As the paper has it.
-BINNED = NetworkSettings(channels=8, dropout=0.0, head="bins", heights="table")
+BINNED = NetworkSettings(trunk="small", channels=8, dropout=0.0, head="bins", heights="table")
 
 
 def toy_config(network: NetworkSettings | None = None, **values: Any) -> PatchGraspConfig:

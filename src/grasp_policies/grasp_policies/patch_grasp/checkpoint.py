@@ -17,8 +17,8 @@ from grasp_policies.patch_grasp.network import PatchNetwork
 from grasp_policies.patch_grasp.settings import PatchGraspConfig
 
 FORMAT = 2
-# What format 1 knew no other of: 18 outputs on an upright patch whose heights are told from the table.
-FORMAT_1 = {"head": "bins", "heights": "table"}
+# What format 1 knew no other of: 18 outputs on an upright, square patch whose heights are told from the table.
+FORMAT_1 = {"trunk": "small", "head": "bins", "heights": "table"}
 
 
 def save(folder: Path, network: PatchNetwork, config: PatchGraspConfig, card: Mapping[str, Any]) -> None:

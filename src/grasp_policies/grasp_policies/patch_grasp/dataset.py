@@ -79,8 +79,9 @@ class Patches:
     def batch(
         self, index: NDArray[np.int64], rng: np.random.Generator | None = None, how: Augmentation | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Patches float32 [n, 5, s, s], the outputs that are meant int64 [n] and successes int64 [n]; as they are
-        without ``how``.
+        """Patches float32 [n, 5, rows, columns], the outputs that are meant int64 [n] and successes int64 [n].
+
+        Patches are shown as they are without ``how``.
 
         For 18 outputs a patch is turned anyhow: turned by phi it shows its grasp at angle theta - phi, a mirrored one
         at the opposite angle, and the label follows, modulo 180 degrees (section III-C). For one output a patch is
@@ -108,6 +109,8 @@ class Patches:
             self.patch_px,
             torch.from_numpy(mirror),
         )
+        margin = (self.patch_px - self.config.rows_px) // 2
+        patches = patches[:, :, margin : margin + self.config.rows_px]
         outputs = np.zeros(count, np.int64) if aligned else bin_of(np.where(mirror, turn - angle, angle - turn))
         return patches, torch.from_numpy(outputs), torch.from_numpy(self.success[index].astype(np.int64))
 

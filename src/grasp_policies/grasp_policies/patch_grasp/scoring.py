@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from grasp_policies.heightmaps.state import State
 from grasp_policies.patch_grasp.dataset import shown
-from grasp_policies.patch_grasp.network import PatchNetwork
+from grasp_policies.patch_grasp.network import PatchNetwork, fused
 from grasp_policies.patch_grasp.settings import BINS, ActingSettings, PatchGraspConfig
 from grasp_policies.patch_grasp.table import Choice, angle_of, tips_m, windows
 
@@ -37,7 +37,7 @@ class Scorer:
     """A network with the maps that it reads.
 
     Args:
-        network: in evaluation mode.
+        network: of which a copy is kept.
         config: what it was trained with.
         device: torch device.
         coarse_angles: angles at which ``sample`` looks at every patch, for a network that is shown aligned patches.
@@ -52,7 +52,7 @@ class Scorer:
         coarse_angles: int = 6,
         fine_share: float = 0.05,
     ) -> None:
-        self.network, self.config = network.to(torch.device(device)).eval(), config
+        self.network, self.config = fused(network).to(torch.device(device)), config
         self._device = torch.device(device)
         self._coarse, self._fine = coarse_angles, fine_share
 
@@ -83,7 +83,7 @@ class Scorer:
         for begin in range(0, len(pixels), size):
             images = around(state, pixels[begin : begin + size], self.config)[:, self.network.channels]
             if aligned:
-                images = aligned_patches(images.to(self._device), angles, self.config.patch_px)
+                images = aligned_patches(images.to(self._device), angles, (self.config.rows_px, self.config.patch_px))
             chances = self.network.chances(images.to(self._device), views)
             found.append(chances.cpu().numpy().reshape(-1, angles))
         return np.concatenate(found)
@@ -95,21 +95,22 @@ def around(state: State, pixels: NDArray[np.int64], config: PatchGraspConfig) ->
     return shown(height, rgb, tips_m(height, config.grasp), config)
 
 
-def aligned_patches(images: Tensor, angles: int, size: int) -> Tensor:
-    """Squares from the middle of images [n, c, w, w], turned to each of so many angles: [n * angles, c, size, size].
+def aligned_patches(images: Tensor, angles: int, shape: tuple[int, int]) -> Tensor:
+    """Patches from the middle of images [n, c, w, w], turned to each of so many angles: [n * angles, c, *shape].
 
     One grid serves all images, which is what makes thousands of patches affordable.
     """
     count, channels, edge = images.shape[:3]
-    turn = torch.arange(angles, device=images.device, dtype=torch.float32) * (np.pi / angles)
-    offsets = torch.arange(size, device=images.device, dtype=torch.float32) - 0.5 * (size - 1)
-    v, u = torch.meshgrid(offsets, offsets, indexing="ij")
+    (rows, columns), device = shape, images.device
+    turn = torch.arange(angles, device=device, dtype=torch.float32) * (np.pi / angles)
+    across, along = (torch.arange(n, device=device, dtype=torch.float32) - 0.5 * (n - 1) for n in shape)
+    v, u = torch.meshgrid(across, along, indexing="ij")
     cos, sin = torch.cos(turn)[:, None, None], torch.sin(turn)[:, None, None]
     grid = torch.stack([cos * u - sin * v, sin * u + cos * v], dim=-1) * (2.0 / edge)
-    grid = grid.reshape(1, angles * size, size, 2).expand(count, -1, -1, -1)
+    grid = grid.reshape(1, angles * rows, columns, 2).expand(count, -1, -1, -1)
     found = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    found = found.view(count, channels, angles, size, size).transpose(1, 2)
-    return found.reshape(count * angles, channels, size, size)
+    found = found.view(count, channels, angles, rows, columns).transpose(1, 2)
+    return found.reshape(count * angles, channels, rows, columns)
 
 
 def between(coarse: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -63,11 +63,14 @@ class GraspSettings(Config):
 class NetworkSettings(Config):
     """What tells good grasps from bad ones."""
 
-    trunk: Literal["small", "alexnet"] = "small"
-    """``small`` learns from scratch on a CPU; ``alexnet`` is the paper's, for patches of 227 pixels."""
+    trunk: Literal["fine", "small", "alexnet"] = "fine"
+    """``fine`` and ``small`` learn from scratch on a CPU, ``fine`` with a layer that reads every pixel before the first
+    that skips some; ``alexnet`` is the paper's, for patches of 227 pixels."""
     head: Literal["aligned", "bins"] = "aligned"
     """``aligned`` is shown a patch turned into the grasp, and one output serves every angle, so that every try teaches
     all of them; ``bins`` is shown the patch as it lies and has an output for each of 18 angles (paper)."""
+    across_px: Annotated[int, Field(ge=9, le=255)] | None = 25
+    """Rows of an aligned patch, across the closing direction; none for a square (paper: square)."""
     heights: Literal["fingertips", "table"] = "fingertips"
     """What heights are told from: where the fingertips go down to at this patch, or the table (paper: no heights)."""
     height_limit_m: Positive = 0.04
@@ -76,7 +79,7 @@ class NetworkSettings(Config):
     """Reflections of an aligned patch, all the same grasp, whose answers are averaged: 2 swap the fingers, 4 swap their
     sides too (paper: 1)."""
     channels: Annotated[int, Field(ge=4, le=512)] = 16
-    """Width of the small trunk's first layer."""
+    """Width of the first layer of ``fine`` and ``small``."""
     use_depth: bool = True
     """Read heights (paper: colour alone)."""
     use_colour: bool = True
@@ -116,6 +119,19 @@ class PatchGraspConfig(Config):
     """What differs this much in colour from the table (0 to 255, largest channel) does not belong to it."""
     grasp: GraspSettings = GraspSettings()
     network: NetworkSettings = NetworkSettings()
+
+    @model_validator(mode="after")
+    def _across_fits(self) -> Self:
+        if self.network.across_px is not None and self.network.across_px > self.patch_px:
+            raise ValueError(f"network.across_px is {self.network.across_px}: at most patch_px, {self.patch_px}")
+        return self
+
+    @property
+    def rows_px(self) -> int:
+        """Rows of a patch as the network sees it; it has ``patch_px`` columns."""
+        network = self.network
+        narrow = network.head == "aligned" and network.trunk != "alexnet" and network.across_px is not None
+        return network.across_px or self.patch_px if narrow else self.patch_px
 
     @property
     def window_px(self) -> int:
