@@ -34,7 +34,7 @@ class BehaviourSettings(Config):
     coarse_angles: CoarseAngles = 6
     """Angles at which an aligned network looks at every patch; between them scores are interpolated (paper: 18)."""
     fine_share: Share = 0.05
-    """Share of the patches, the most promising, that it looks at from all angles and sides (paper: all)."""
+    """Share of the patches, the most promising, that it looks at from all 18 angles (paper: all)."""
     exponent: Annotated[float, Field(ge=0.0)] = 1.0
     """Tries are drawn with a weight of score ** exponent."""
     keep: Annotated[int, Field(ge=1)] | None = None

@@ -76,8 +76,8 @@ class NetworkSettings(Config):
     height_limit_m: Positive = 0.04
     """Heights further than this from the fingertips look all the same."""
     views: Literal[1, 2, 4] = 4
-    """Reflections of an aligned patch, all the same grasp, whose answers are averaged: 2 swap the fingers, 4 swap their
-    sides too (paper: 1)."""
+    """Reflections of an aligned patch, all the same grasp, whose answers are averaged where tries are told apart: 2
+    swap the fingers, 4 swap their sides too (paper: 1). While acting one has to do."""
     channels: Annotated[int, Field(ge=4, le=512)] = 16
     """Width of the first layer of ``fine`` and ``small``."""
     use_depth: bool = True
@@ -151,7 +151,7 @@ class ActingSettings(Config):
     coarse_angles: CoarseAngles = 6
     """Angles at which an aligned network looks at every patch (paper: 18)."""
     fine_share: Share = 0.05
-    """Share of the patches, the most promising, that it looks at from all angles and sides (paper: all)."""
+    """Share of the patches, the most promising, that it looks at from all 18 angles (paper: all)."""
     rerank: bool = True
     """Weigh the best by their neighbourhoods (section IV-F)."""
     rerank_best: Annotated[int, Field(ge=1)] = 10
