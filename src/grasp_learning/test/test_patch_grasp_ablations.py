@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from grasp_core.config import ConfigError
 from grasp_learning import patch_grasp_ablations, patch_grasp_offline
@@ -56,7 +57,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = LearningSettings.from_mapping(values)
     store(folder, settings, 10, 0)
     assert learn(settings, folder, quiet=True, replay=folder / "replay")
-    store(folder / "offline" / "tries", load_offline("offline").collection(), 75, 1)
+    file = folder / "few.yaml"
+    file.write_text(yaml.safe_dump({**load_offline("offline").model_dump(), "tries": 200}), encoding="utf-8")
+    store(folder / "offline" / "tries", load_offline(str(file)).collection(), 10, 1)
     return folder
 
 
@@ -78,7 +81,7 @@ def test_the_offline_protocol_is_data() -> None:
 
 def test_one_command_tells_tries_apart(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {file: file.stat().st_mtime_ns for file in (run / "offline" / "tries").rglob("*")}
-    assert patch_grasp_offline.main(["--train", str(run), "--most", "200"]) == 0
+    assert patch_grasp_offline.main(["--train", str(run), "--protocol", str(run / "few.yaml"), "--most", "100"]) == 0
     assert before == {file: file.stat().st_mtime_ns for file in before}, "tries that are there are only read"
     found = json.loads((run / "offline" / "offline.json").read_text("utf-8"))
     names = [row["method"] for row in found["rows"]]
@@ -93,12 +96,12 @@ def test_one_command_tells_tries_apart(run: Path, capsys: pytest.CaptureFixture[
 
 
 def test_tries_of_another_protocol_are_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert patch_grasp_offline.main(["--train", str(run), "--test", str(run)]) == 2
+    assert patch_grasp_offline.main(["--train", str(run), "--protocol", str(run / "few.yaml"), "--test", str(run)]) == 2
     assert "was begun with other settings" in capsys.readouterr().err
 
 
 def test_ablations_go_on_where_they_were(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wanted = ["--only", "bins", "1_stages", "no_aggregation"]
+    wanted = ["--protocol", str(run / "few.yaml"), "--only", "bins", "1_stages", "no_aggregation"]
     assert patch_grasp_ablations.main(["--train", str(run), *wanted]) == 0
     result = json.loads((run / "ablations" / "ablations.json").read_text("utf-8"))["rows"]
     assert {row["method"]: row["trained_on"] for row in result} == {"1_stages": 200, "no_aggregation": 400, "bins": 200}
