@@ -185,8 +185,8 @@ def _result(contestant: Contestant, rows: list[RunRow], cell: str, protocol: Pro
         "cell": cell,
         "protocol": protocol.model_dump(mode="json"),
         "seed": seed,
-        **score(rows),
-        "by_place": by_place(rows),
+        **score(rows, protocol.max_actions == 1),
+        "by_place": by_place(rows, protocol.max_actions == 1),
         "runs": [row.as_dict() for row in rows],
     }
 

@@ -1,38 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
 """Learn again from the tries of a finished run, each time with one thing changed, and tell unseen tries apart.
 
-``python -m grasp_learning.patch_grasp_ablations --train runs/patch_grasp --test runs/patch_grasp_test --out FOLDER``
-Variants that are finished are not learned again. Re-ranking changes what is chosen, not what is told apart: it is
-compared by ``evaluate --options '{rerank: false}'``.
+``python -m grasp_learning.patch_grasp_ablations --train runs/patch_grasp``
+The tries are those of the protocol ``offline``. The same command goes on with what was stopped: variants that are
+finished are not learned again. Re-ranking changes what is chosen, not what is told apart: it is compared by
+``evaluate --protocol isolated_novel --options '{rerank: false}'``.
 """
 
 from __future__ import annotations
 
 import copy
 import logging
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from pydantic import Field
 
 from grasp_core.config import Config, ConfigError, read_yaml
+from grasp_learning.collect import default_workers
+from grasp_learning.command import command
 from grasp_learning.episode_file import write_json
 from grasp_learning.learn import learn
+from grasp_learning.patch_grasp_offline import config_of, tries_of
+from grasp_learning.protocols import load_offline
 from grasp_learning.replay import ReplayReader
 from grasp_learning.settings import LearningSettings, set_value
 from grasp_learning.train import checkpoint_folder
+from grasp_learning.usage import totals
 from grasp_policies.patch_grasp import checkpoint
 from grasp_policies.patch_grasp.baselines import balanced_index
 from grasp_policies.patch_grasp.dataset import build
-from grasp_policies.patch_grasp.learner import best_threshold, kept_aside, scores_of
-from grasp_policies.patch_grasp.offline import row_of, table
+from grasp_policies.patch_grasp.offline import network_row
 
 log = logging.getLogger(__name__)
 
 AMOUNTS = (1000, 2500, 5000, 10000, 20000, 40000)
+# Twenty passes over a thousand tries would be too few updates to tell the lack of data from the lack of learning.
+LEAST_UPDATES = 600
+BINS = ("settings.policy.network.head=bins", "settings.policy.network.heights=table")
 
 
 class AblationArguments(Config):
@@ -40,18 +48,21 @@ class AblationArguments(Config):
 
     train: Path
     """Folder of a finished run."""
-    test: Path
-    """Folder of the run with the tries at unseen objects."""
-    out: Path
-    """Folder for the variants, ``ablations.json``, ``ablations.md`` and ``data_curve.png``."""
+    test: Path | None = None
+    """Folder of the tries at unseen objects, as for the offline comparison; none for that in the run's folder."""
+    out: Path | None = None
+    """Folder for the variants, ``ablations.json``, ``ablations.md`` and ``data_curve.png``; none for ``ablations`` in
+    the run's folder."""
+    protocol: str = "offline"
+    """Protocol: a name in config/protocols, or a YAML file."""
     amounts: tuple[int, ...] = AMOUNTS
     """Random tries of the data curve; more than the run has are left out."""
     only: tuple[str, ...] = ()
     """Names of variants to learn; none for all."""
     device: str = "cpu"
     """torch device."""
-    seed: int = Field(default=0, ge=0)
-    """Of the resampling."""
+    workers: int | None = Field(default=None, ge=1)
+    """Processes that collect what the protocol lacks; none for one a core."""
 
 
 @dataclass(frozen=True)
@@ -65,25 +76,42 @@ class Variant:
 
 
 def variants(stages: int, random_tries: int, amounts: tuple[int, ...]) -> list[Variant]:
-    """The data curve, then stages, aggregation, depth, rotation."""
+    """The data curve, then stages, aggregation, what is seen, the head, turning.
+
+    A variant of a head or of what is seen learns from random tries alone, as the first of the stages does, so that each
+    is compared with ``1_stages``; those of later stages were drawn by another network.
+    """
     found = [Variant(f"{n}_tries", 1, n) for n in sorted(amounts) if n <= random_tries]
     found += [Variant(f"{k}_stages", k) for k in range(1, stages + 1)]
-    found.append(Variant("no_rotation", 1, None, ("settings.learn.rotate=false", "settings.learn.mirror=false")))
-    found.append(Variant("rgb", stages, None, ("settings.policy.network.use_depth=false",)))
     if stages > 1:
         found.append(Variant("no_aggregation", stages, None, ("settings.learn.aggregate=false",)))
+    found += [
+        Variant("rgb", 1, None, ("settings.policy.network.use_depth=false",)),
+        Variant("depth", 1, None, ("settings.policy.network.use_colour=false",)),
+        Variant("bins", 1, None, BINS),
+        Variant("bins_rgb", 1, None, (*BINS, "settings.policy.network.use_depth=false")),
+        Variant("heights_of_table", 1, None, ("settings.policy.network.heights=table",)),
+        Variant("small_trunk", 1, None, ("settings.policy.network.trunk=small",)),
+        Variant("square", 1, None, ("settings.policy.network.across_px=null",)),
+        Variant("one_view", 1, None, ("settings.policy.network.views=1",)),
+        Variant("no_rotation", 1, None, ("settings.learn.rotate=false", "settings.learn.mirror=false")),
+        Variant("no_jitter", 1, None, ("settings.learn.shift_m=0", "settings.learn.turn_rad=0")),
+    ]
     return found
 
 
 def settings_of(values: dict[str, Any], variant: Variant) -> dict[str, Any]:
     """The run's settings with a variant's changes; ``values`` are left as they are."""
-
     changed = copy.deepcopy(values)
     changed["stages"] = changed["stages"][: variant.stages]
     if variant.tries is not None:
         changed["stages"][0]["tries"] = variant.tries
     for change in variant.changes:
         set_value(changed, change)
+    if variant.tries is not None:
+        learn_settings = LearningSettings.from_mapping(changed, variant.name).system_settings().learn
+        passes = max(learn_settings.epochs, LEAST_UPDATES * learn_settings.batch / variant.tries)
+        changed["stages"][0]["learn"] = {**changed["stages"][0].get("learn", {}), "epochs": passes}
     return changed
 
 
@@ -93,50 +121,82 @@ def run(args: AblationArguments) -> list[dict[str, Any]]:
     Raises:
         ConfigError: the run holds too few tries, or ``only`` names no variant.
     """
-
     values = read_yaml(args.train / "settings.json")
     planned = variants(len(values["stages"]), int(values["stages"][0]["tries"]), args.amounts)
+    unknown = [name for name in args.only if name not in {v.name for v in planned}]
+    if unknown:
+        raise ConfigError(f"no variant {', '.join(unknown)}; there is {', '.join(v.name for v in planned)}")
     chosen = [v for v in planned if not args.only or v.name in args.only]
-    if not chosen:
-        raise ConfigError(f"no variant {', '.join(args.only)}; there is {', '.join(v.name for v in planned)}")
-    rows = []
+    out, config, protocol = args.out or args.train / "ablations", config_of(args.train), load_offline(args.protocol)
+    there = args.test or args.train / "offline" / "tries"
+    test = tries_of(protocol, there, config, args.workers or default_workers())
+    if protocol.balanced:
+        test = test.part(balanced_index(test.success, np.random.default_rng(protocol.balance_seed)))
+    train = build(ReplayReader(args.train / "replay"), config)
+    rows: list[dict[str, Any]] = []
     for variant in chosen:
         settings = LearningSettings.from_mapping(settings_of(values, variant), variant.name)
-        folder = args.out / variant.name
+        folder = out / variant.name
         log.info("%s", variant.name)
-        learn(settings, folder, device=args.device, replay=args.train / "replay")
-        network, config = checkpoint.load(checkpoint_folder(folder, settings, len(settings.stages) - 1))
-        test = build(ReplayReader(args.test / "replay"), config)
-        data = test.part(balanced_index(test.success, np.random.default_rng(args.seed)))
-        train = build(ReplayReader(args.train / "replay"), config)
-        aside = train.part(kept_aside(train))
-        threshold = best_threshold(scores_of(network, aside, args.device), aside.success)
-        said = scores_of(network, data, args.device) >= threshold
+        if not learn(settings, folder, device=args.device, replay=args.train / "replay"):
+            raise KeyboardInterrupt
+        network, _ = checkpoint.load(checkpoint_folder(folder, settings, len(settings.stages) - 1))
+        row = network_row(variant.name, network, train, test, args.device)
         tries = sum(stage.tries for stage in settings.stages)
-        rows.append({**row_of(variant.name, said, data.success), "trained_on": tries})
-        write_json(args.out / "ablations.json", {"rows": rows})
-    (args.out / "ablations.md").write_text(table(rows) + "\n", encoding="utf-8")
-    plot(rows, args.out / "data_curve.png")
+        spent = totals(folder).get("train", {}).get("cpu_s", 0.0)
+        rows.append({**row, "trained_on": tries, "train_core_min": round(spent / 60.0, 2)})
+        write_json(out / "ablations.json", {"protocol": protocol.model_dump(mode="json"), "rows": rows})
+        (out / "ablations.md").write_text(table_of(rows) + "\n", encoding="utf-8")
+        plot(rows, out / "data_curve.png")
     return rows
 
 
+def table_of(rows: list[dict[str, Any]]) -> str:
+    """The rows as a Markdown table."""
+    lines = [
+        "| variant | tries learned from | accuracy | 95 % interval | learned in core minutes |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {r['method']} | {r['trained_on']} | {r['accuracy']:.3f} | {r['low']:.3f} to {r['high']:.3f} | "
+        f"{r['train_core_min']:.1f} |"
+        for r in rows
+    ]
+    return "\n".join(lines)
+
+
 def plot(rows: list[dict[str, Any]], file: Path) -> None:
-    """Accuracy over the amount of random tries, with intervals."""
+    """Accuracy over the amount of random tries beside that of the other variants, with intervals."""
     from matplotlib.figure import Figure
 
     curve = [r for r in rows if r["method"].endswith("_tries")]
-    figure = Figure(figsize=(5.0, 3.4), layout="constrained")
-    axes = figure.subplots()
+    others = [r for r in rows if not r["method"].endswith("_tries")]
+    figure = Figure(figsize=(10.0, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, shown, title in ((left, curve, "amount of data"), (right, others, "one thing changed")):
+        if shown:
+            x = [r["trained_on"] for r in shown] if shown is curve else range(len(shown))
+            y = [r["accuracy"] for r in shown]
+            spread = [[r["accuracy"] - r["low"] for r in shown], [r["high"] - r["accuracy"] for r in shown]]
+            axes.errorbar(x, y, spread, marker="o", capsize=3, linestyle="-" if shown is curve else "none")
+        axes.axhline(0.5, linestyle=":", color="grey")
+        axes.set(title=title)
     if curve:
-        x, y = [r["trained_on"] for r in curve], [r["accuracy"] for r in curve]
-        spread = [[r["accuracy"] - r["low"] for r in curve], [r["high"] - r["accuracy"] for r in curve]]
-        axes.errorbar(x, y, spread, marker="o", capsize=3)
-        axes.set_xscale("log")
-    axes.axhline(0.5, linestyle=":", color="grey")
-    axes.set(xlabel="random tries", ylabel="balanced accuracy", title="objects not learned on")
+        left.set_xscale("log")
+    left.set(xlabel="random tries", ylabel="accuracy, objects not learned on")
+    right.set_xticks(range(len(others)), [r["method"] for r in others], rotation=60, ha="right", fontsize=8)
     figure.savefig(file, dpi=100)
 
 
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point."""
+    return command(AblationArguments, _ablations, arguments)
+
+
+def _ablations(args: AblationArguments) -> int:
+    print(table_of(run(args)))
+    return 0
+
+
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    print(table(run(tyro.cli(AblationArguments))))
+    sys.exit(main())

@@ -1,56 +1,124 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tell ``patch_grasp``'s tries at unseen objects apart: networks and baselines in one table.
 
-``python -m grasp_learning.patch_grasp_offline --train runs/patch_grasp --test runs/patch_grasp_test --json FILE``
+``python -m grasp_learning.patch_grasp_offline --train runs/patch_grasp``
+makes the tries that the protocol ``offline`` asks for where they are missing; ``offline.json``, ``offline.md`` and
+``offline.png`` tell the result.
 """
 
 from __future__ import annotations
 
-import json
 import logging
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import tyro
 from pydantic import Field
 
-from grasp_core.config import Config, read_yaml
+from grasp_core.config import Config, ConfigError, read_yaml
+from grasp_learning.collect import Collector, default_workers
+from grasp_learning.command import command
+from grasp_learning.episode_file import write_json
+from grasp_learning.protocols import OfflineProtocol, load_offline
 from grasp_learning.replay import ReplayReader
-from grasp_policies.patch_grasp.dataset import build
-from grasp_policies.patch_grasp.offline import compare, table
+from grasp_learning.settings import check_pinned
+from grasp_learning.usage import origin
+from grasp_policies.patch_grasp.dataset import Patches, build
+from grasp_policies.patch_grasp.offline import compare, plot, table
 from grasp_policies.patch_grasp.settings import PatchGraspConfig
+
+log = logging.getLogger(__name__)
 
 
 class OfflineArguments(Config):
     """Compare classifiers of tries on objects that none of them has seen."""
 
     train: Path
-    """Folder of the learning run whose tries the baselines learn from."""
-    test: Path
-    """Folder of the run with the tries at unseen objects."""
+    """Folder of the learning run: its tries for the baselines, its checkpoints stage by stage."""
+    test: Path | None = None
+    """Folder of the tries at unseen objects, where other comparisons may find them; none for ``offline/tries`` in the
+    run's folder. What the protocol asks for and is not there is collected."""
+    out: Path | None = None
+    """Folder for the result; none for ``offline`` in the run's folder."""
+    protocol: str = "offline"
+    """Protocol: a name in config/protocols, or a YAML file."""
     checkpoint: tuple[Path, ...] = ()
     """Checkpoints to compare; none for those of the run's stages."""
     limit_m: float = Field(default=0.017, gt=0.0)
     """Spread (standard deviation, m) that the heuristic with a limit takes to fit between the fingers."""
-    most_neighbours: int = Field(default=50000, ge=2)
+    most: int = Field(default=50000, ge=2)
     """Tries that kNN and the machines learn from at most."""
-    json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None
-    """File for the table."""
+    workers: int | None = Field(default=None, ge=1)
+    """Processes that collect; none for one a core."""
 
 
-def _run(args: OfflineArguments) -> None:
-    values = read_yaml(args.train / "settings.json").get("settings", {}).get("policy", {})
-    config = PatchGraspConfig.from_mapping(values, f"{args.train}: policy")
+def tries_of(protocol: OfflineProtocol, folder: Path, config: PatchGraspConfig, workers: int = 1) -> Patches:
+    """The tries that a protocol asks for; a folder that holds them is only read.
+
+    Raises:
+        ConfigError: the folder holds tries of another protocol, or collecting was interrupted.
+        CollectionError: collecting cannot go on.
+    """
+    settings = protocol.collection()
+    check_pinned(folder, settings)
+    there = (folder / "replay" / "store.json").exists()
+    if not there or _upto(folder, protocol).tries() < protocol.tries:
+        log.info("collecting %d tries of the protocol into %s", protocol.tries, folder)
+        if not Collector(settings, 0, folder, None, workers).run(protocol.tries):
+            raise ConfigError(f"{folder} holds fewer than the {protocol.tries} tries of the protocol; call again")
+    return build(_upto(folder, protocol), config)
+
+
+def _upto(folder: Path, protocol: OfflineProtocol) -> ReplayReader:
+    return ReplayReader(folder / "replay", upto={0: protocol.tries})
+
+
+def config_of(folder: Path) -> PatchGraspConfig:
+    """What a run's tries were made with.
+
+    Raises:
+        ConfigError: the folder is no run's.
+    """
+    values = read_yaml(folder / "settings.json").get("settings", {}).get("policy", {})
+    return PatchGraspConfig.from_mapping(values, f"{folder}: policy")
+
+
+def run(args: OfflineArguments) -> dict[str, Any]:
+    """Compare; returns what ``offline.json`` holds.
+
+    Raises:
+        ConfigError: the protocol or a folder is refused.
+    """
+    protocol, config = load_offline(args.protocol), config_of(args.train)
+    out = args.out or args.train / "offline"
+    test = tries_of(protocol, args.test or out / "tries", config, args.workers or default_workers())
     train = build(ReplayReader(args.train / "replay"), config)
-    test = build(ReplayReader(args.test / "replay"), config)
-    folders = args.checkpoint or tuple(sorted(card.parent for card in args.train.rglob("card.yaml")))
-    named = {f"network {folder.parent.name}/{folder.name}": folder for folder in folders}
-    rows = compare(train, test, named, config, args.limit_m, args.most_neighbours)
-    print(table(rows))
-    if args.json_file is not None:
-        args.json_file.write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8")
+    folders = args.checkpoint or tuple(sorted(card.parent for card in (args.train / "checkpoints").glob("*/card.yaml")))
+    named = {f"network {'/'.join(f.parts[-2:]) if args.checkpoint else f.name}": f for f in folders}
+    balance_seed = protocol.balance_seed if protocol.balanced else None
+    rows = compare(train, test, named, config, args.limit_m, args.most, balance_seed)
+    result = {
+        "protocol": protocol.model_dump(mode="json"),
+        "tries": {"train": len(train), "test": len(test), "test_successes": int(test.success.sum())},
+        "rows": rows,
+        "origin": origin(),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "offline.json", result)
+    (out / "offline.md").write_text(table(rows) + "\n", encoding="utf-8")
+    plot(rows, out / "offline.png", protocol.description)
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point."""
+    return command(OfflineArguments, _offline, arguments)
+
+
+def _offline(args: OfflineArguments) -> int:
+    print(table(run(args)["rows"]))
+    return 0
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    _run(tyro.cli(OfflineArguments))
+    sys.exit(main())

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from grasp_core import resources
 from grasp_core.config import Config, ConfigError
+from grasp_learning.settings import LearningSettings, StageSettings
 
 
 class Protocol(Config):
@@ -22,6 +23,8 @@ class Protocol(Config):
     ``failed_limit`` failed grasps in a row. Visual Pushing for Grasping states both rules (sections IV-F and V-B).
     """
 
+    kind: Literal["runs"] = "runs"
+    """Runs of policies in a cell."""
     description: str = ""
     """One line."""
     scenes: tuple[str, ...] = ()
@@ -93,17 +96,79 @@ def orders(protocol: Protocol, seed: int) -> list[RunOrder]:
     ]
 
 
+class OfflineProtocol(Config):
+    """How classifiers are compared without a robot: on tries at objects that none of them has learned from.
+
+    The tries are made at random, once, in simulation (Supersizing Self-supervision, section IV-C).
+    """
+
+    kind: Literal["offline"]
+    """Tries that are told apart."""
+    description: str = ""
+    """One line."""
+    recipe: str
+    """System whose tries they are: a name in the entry points ``grasp.recipes``."""
+    scene: str
+    """Scene of every episode."""
+    split: Literal["train", "test"] = "test"
+    """Part of the objects: ``test`` is that which no learning run may draw from."""
+    tries: Annotated[int, Field(ge=2)]
+    """Random tries to make. Episodes are whole: the last may go past it."""
+    max_steps: Annotated[int, Field(ge=1)] = 60
+    """Longest episode."""
+    seed: Annotated[int, Field(ge=0)] = 1000
+    """Of the scenes and tries; another than that of a learning run."""
+    balanced: bool = True
+    """Tell as many failures as successes apart; without, all tries."""
+    balance_seed: Annotated[int, Field(ge=0)] = 0
+    """Which of the failures those are."""
+    cell_options: dict[str, Any] = Field(default_factory=dict)
+    """Options of the simulated cell (``grasp_sim.cell.SimOptions``) beside ``split``."""
+
+    @model_validator(mode="after")
+    def _one_split(self) -> Self:
+        if "split" in self.cell_options:
+            raise ValueError("cell_options holds split; give it as the protocol's own setting")
+        return self
+
+    def collection(self) -> LearningSettings:
+        """The tries as a run of one stage that learns nothing."""
+        stage = StageSettings(
+            name="test",
+            tries=self.tries,
+            scenes={self.scene: 1.0},
+            max_steps=self.max_steps,
+            behaviour={"random_share": 1.0},
+            updates=0,
+        )
+        options = {**self.cell_options, "split": self.split}
+        return LearningSettings(recipe=self.recipe, stages=(stage,), seed=self.seed, cell_options=options)
+
+
 def load_protocol(name: str) -> Protocol:
     """A protocol by name, or from a file.
 
     Raises:
         ConfigError: there is none, or it is refused.
     """
+    return Protocol.from_yaml(_file_of(name))
+
+
+def load_offline(name: str) -> OfflineProtocol:
+    """A protocol of the kind ``offline`` by name, or from a file.
+
+    Raises:
+        ConfigError: there is none, or it is refused.
+    """
+    return OfflineProtocol.from_yaml(_file_of(name))
+
+
+def _file_of(name: str) -> Path:
     path = Path(name)
-    if path.suffix != ".yaml":
-        try:
-            path = resources.find("config", f"protocols/{name}.yaml")
-        except resources.ResourceError:
-            known = ", ".join(resources.names("config", "protocols"))
-            raise ConfigError(f"no protocol {name!r}; there is {known}") from None
-    return Protocol.from_yaml(path)
+    if path.suffix == ".yaml":
+        return path
+    try:
+        return resources.find("config", f"protocols/{name}.yaml")
+    except resources.ResourceError:
+        known = ", ".join(resources.names("config", "protocols"))
+        raise ConfigError(f"no protocol {name!r}; there is {known}") from None

@@ -13,19 +13,26 @@ from grasp_learning.runs import RunRow
 METRICS = ("completion", "grasp_success", "action_efficiency")
 
 
-def score(rows: Sequence[RunRow]) -> dict[str, Any]:
+def score(rows: Sequence[RunRow], one_action: bool = False) -> dict[str, Any]:
     """The three metrics of Visual Pushing for Grasping (section V-B) as shares from 0 to 1.
 
     ``completion`` counts all runs (Wilson interval). ``grasp_success`` and ``action_efficiency`` are means over
     complete runs (bootstrap over runs), as in the paper; under ``all_runs`` over all that acted. ``actions_per_run`` is
-    a mean over the same runs, and ``all_grasps`` counts every grasp of every run (Wilson interval): where a run is one
-    grasp, complete runs have no other than successful ones. A mean of no runs is none.
+    a mean over the same runs, and ``all_grasps`` counts every grasp of every run (Wilson interval). A mean of no runs
+    is none.
+
+    Args:
+        rows: runs.
+        one_action: a run is one action. A complete one has no other than a successful grasp, so a mean over complete
+            runs says nothing: the metrics are then over all runs, and ``grasp_success`` is ``all_grasps``.
     """
     made = [row for row in rows if row.ended != "skipped"]
     complete = [row for row in made if row.complete]
+    means = {**_means(made), "grasp_success": _all_grasps(made)} if one_action else _means(complete)
     return {
         "completion": _told(wilson(len(complete), len(made))),
-        **_means(complete),
+        **means,
+        "over": "all runs" if one_action else "complete runs",
         "all_runs": _means(made),
         "objects": sum(row.objects or row.picked for row in made),
         "picked": sum(row.picked for row in made),
@@ -38,9 +45,10 @@ def score(rows: Sequence[RunRow]) -> dict[str, Any]:
     }
 
 
-def by_place(rows: Sequence[RunRow]) -> dict[str, dict[str, Any]]:
+def by_place(rows: Sequence[RunRow], one_action: bool = False) -> dict[str, dict[str, Any]]:
     """Scores of each scene or case."""
-    return {place: score([row for row in rows if row.place == place]) for place in dict.fromkeys(r.place for r in rows)}
+    places = dict.fromkeys(row.place for row in rows)
+    return {place: score([row for row in rows if row.place == place], one_action) for place in places}
 
 
 def markdown(results: Sequence[Mapping[str, Any]]) -> str:
@@ -50,6 +58,8 @@ def markdown(results: Sequence[Mapping[str, Any]]) -> str:
         "|---|---|---|---|---|---|",
     ]
     lines += [_line(str(result["label"]), result) for result in results]
+    if any(result.get("over") == "all runs" for result in results):
+        lines += ["", "A run is one action: grasp success counts the grasps of all runs, not of complete ones alone."]
     for result in results:
         changes = [f"`{name}`: {old} -> {new}" for name, (old, new) in result.get("differs", {}).items()]
         if changes:

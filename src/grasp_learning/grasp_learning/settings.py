@@ -183,17 +183,27 @@ def read_pinned(folder: Path, settings: LearningSettings) -> None:
     Raises:
         ConfigError: a setting differs that the data or the weights depend on.
     """
-    file = folder / "settings.json"
     folder.mkdir(parents=True, exist_ok=True)
-    if file.exists():
-        try:
-            before = LearningSettings.model_validate(read_yaml(file))
-        except ValidationError as error:
-            raise ConfigError(f"{file}: is not of this version: {error}") from None
-        changed = _differences(before, settings)
-        if changed:
-            raise ConfigError(f"{folder} was begun with other settings ({'; '.join(changed)}); use another --out")
-    write_json(file, settings.model_dump(mode="json"))
+    check_pinned(folder, settings)
+    write_json(folder / "settings.json", settings.model_dump(mode="json"))
+
+
+def check_pinned(folder: Path, settings: LearningSettings) -> None:
+    """Refuse other settings than those that a run's folder was begun with; nothing is written.
+
+    Raises:
+        ConfigError: a setting differs that the data or the weights depend on.
+    """
+    file = folder / "settings.json"
+    if not file.exists():
+        return
+    try:
+        before = LearningSettings.model_validate(read_yaml(file))
+    except ValidationError as error:
+        raise ConfigError(f"{file}: is not of this version: {error}") from None
+    changed = _differences(before, settings)
+    if changed:
+        raise ConfigError(f"{folder} was begun with other settings ({'; '.join(changed)}); use another folder")
 
 
 def _differences(before: LearningSettings, now: LearningSettings) -> list[str]:

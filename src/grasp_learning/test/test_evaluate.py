@@ -16,7 +16,7 @@ from grasp_learning import collect, contestants, evaluate, learn, train
 from grasp_learning.judging import LookJudge, TruthJudge
 from grasp_learning.protocols import Protocol, RunOrder, load_protocol, orders
 from grasp_learning.runs import RunRow, run_once
-from grasp_learning.scores import score
+from grasp_learning.scores import by_place, markdown, score
 from grasp_learning.settings import LearningSettings, StageSettings
 
 PLAIN = Protocol(scenes=("plain",), runs=3, max_actions=40)
@@ -84,10 +84,19 @@ def test_scores_of_known_runs():
 
 def test_single_grasps_are_counted_over_all_runs():
     rows = [play(script, 1, max_actions=1) for script in "ggm"]
-    found = score(rows)
-    assert found["grasp_success"]["mean"] == 1.0, "complete runs of one grasp hold by definition"
-    assert (found["all_grasps"]["mean"], found["all_grasps"]["n"]) == (pytest.approx(2 / 3), 3)
-    assert found["all_grasps"] == found["completion"]
+    assert score(rows)["grasp_success"]["mean"] == 1.0, "complete runs of one grasp hold by definition"
+    found = score(rows, one_action=True)
+    assert (found["grasp_success"]["mean"], found["grasp_success"]["n"]) == (pytest.approx(2 / 3), 3)
+    assert found["grasp_success"] == found["all_grasps"] == found["completion"]
+    assert found["action_efficiency"]["mean"] == pytest.approx(2 / 3)
+    assert found["over"] == "all runs"
+    result = {"label": "x", **found, "by_place": by_place(rows, one_action=True)}
+    table = markdown([result])
+    assert "66.7" in table
+    assert "100.0" not in table.splitlines()[2].split("[")[0]
+    assert "A run is one action" in table
+    plain = {"label": "x", **score(rows), "by_place": by_place(rows)}
+    assert "A run is one action" not in markdown([plain])
 
 
 def test_no_complete_run_has_no_mean():

@@ -19,9 +19,13 @@ from grasp_policies.patch_grasp.table import Choice, windows
 HALF_PX = (16.0, 5.0)
 
 
-def toy_config(**values: Any) -> PatchGraspConfig:
+# As the paper has it.
+BINNED = NetworkSettings(trunk="small", channels=8, dropout=0.0, head="bins", heights="table")
+
+
+def toy_config(network: NetworkSettings | None = None, **values: Any) -> PatchGraspConfig:
     """A small network."""
-    return PatchGraspConfig(network=NetworkSettings(channels=8, dropout=0.0), **values)
+    return PatchGraspConfig(network=network or NetworkSettings(channels=8, dropout=0.0), **values)
 
 
 def bar(config: PatchGraspConfig, turn: float, centre: tuple[float, float] = (80.0, 80.0)) -> State:

@@ -26,7 +26,7 @@ from grasp_policies.patch_grasp.scoring import Weighed, importance, ranked, rera
 from grasp_policies.patch_grasp.settings import BINS, ActingSettings, NetworkSettings, PatchGraspConfig
 from grasp_policies.patch_grasp.table import angle_of, arm_for, at_random, bin_of, foreground, region
 
-from .patch_grasp_toy import ToyCell, ToyEpisodes, bar, holds, toy_config
+from .patch_grasp_toy import BINNED, ToyCell, ToyEpisodes, bar, holds, toy_config
 
 PLAIN = Augmentation(rotate=False, mirror=False, colour=False, height_noise_m=0.0)
 
@@ -41,7 +41,7 @@ def test_angles_wrap_at_half_a_circle(angle: float, turns: int) -> None:
 
 
 def test_the_papers_network_has_the_papers_parameters() -> None:
-    network = PatchNetwork(PatchGraspConfig(network=NetworkSettings(trunk="alexnet", use_depth=False)))
+    network = PatchNetwork(PatchGraspConfig(network=NetworkSettings(trunk="alexnet", head="bins", use_depth=False)))
     counts = {}
     for layer in network.trunk:
         kind = type(layer).__name__
@@ -56,7 +56,7 @@ def test_the_papers_network_has_the_papers_parameters() -> None:
 @pytest.mark.parametrize("use_depth", [True, False])
 def test_without_depth_heights_do_not_matter(use_depth: bool) -> None:
     network = PatchNetwork(PatchGraspConfig(network=NetworkSettings(channels=8, use_depth=use_depth))).eval()
-    patches = torch.rand(2, 5, 37, 37)
+    patches = torch.rand(2, 5, 25, 37)
     other = torch.cat([patches[:, :1] + 1.0, patches[:, 1:]], dim=1)
     with torch.no_grad():
         assert torch.allclose(network.chances(patches), network.chances(other)) is not use_depth
@@ -72,7 +72,7 @@ def test_the_loss_touches_the_tried_angle_alone() -> None:
 
 def test_a_turned_patch_keeps_its_grasp() -> None:
     """The label of a turned or mirrored patch is right for what the patch shows."""
-    config = toy_config()
+    config = toy_config(BINNED)
     data = build(ToyEpisodes(config, 3), config)
     index = np.arange(len(data))
     patches, bins, success = data.batch(index, np.random.default_rng(1), Augmentation(colour=False, height_noise_m=0.0))
@@ -89,7 +89,7 @@ def test_a_turned_patch_keeps_its_grasp() -> None:
 
 
 def test_patches_as_they_are_show_what_was_seen() -> None:
-    config = toy_config()
+    config = toy_config(BINNED)
     data = build(ToyEpisodes(config, 1), config)
     patches, bins, _ = data.batch(np.arange(3), np.random.default_rng(0), PLAIN)
     margin = (config.window_px - config.patch_px) // 2
@@ -149,7 +149,7 @@ class FakeScorer:
     def __init__(self, config: PatchGraspConfig) -> None:
         self.config = config
 
-    def chances(self, state: object, pixels: np.ndarray) -> np.ndarray:
+    def chances(self, state: object, pixels: np.ndarray, views: int | None = None) -> np.ndarray:
         spike = np.all(pixels == (40, 40), axis=1)
         plateau = np.hypot(*(pixels - (100, 100)).T) < 8
         return np.repeat(np.where(spike, 0.95, np.where(plateau, 0.8, 0.1))[:, None], BINS, axis=1).astype(np.float32)
@@ -179,10 +179,10 @@ def test_later_stages_count_three_times() -> None:
     assert balanced[data.success].sum() == pytest.approx(balanced[~data.success].sum())
 
 
-@pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["aligned", "bins"])
+def learned(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """A checkpoint that has learned the toy."""
-    config = toy_config()
+    config = toy_config(BINNED if request.param == "bins" else None)
     settings = LearnSettings(epochs=10.0, threads=1, batch=32, colour_change=False, learning_rate=3e-3)
     learner = Learner(config, settings, seed=0)
     planned = learner.begin_stage(ToyEpisodes(config, 50), 0)

@@ -7,6 +7,7 @@ scikit-image and scikit-learn do the work; they are imported when a baseline is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -202,7 +203,7 @@ def _closing_along_columns(data: Patches) -> Patches:
         offset = middle - matrix @ np.full(2, 0.5 * (size - 1))
         for c in range(3):
             rgb[i, ..., c] = ndimage.affine_transform(data.rgb[i, ..., c], matrix, offset, (size, size), order=1)
-    return Patches(data.height, rgb, data.angle, data.success, data.stage, data.episode, size)
+    return replace(data, rgb=rgb)
 
 
 def balanced(said: NDArray[Any], success: NDArray[np.bool_]) -> float:

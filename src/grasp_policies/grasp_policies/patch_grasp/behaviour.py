@@ -17,7 +17,7 @@ from grasp_core.config import Config
 from grasp_policies.heightmaps.state import State, look
 from grasp_policies.patch_grasp import checkpoint
 from grasp_policies.patch_grasp.scoring import Scorer, importance
-from grasp_policies.patch_grasp.settings import PatchGraspConfig, Share
+from grasp_policies.patch_grasp.settings import CoarseAngles, PatchGraspConfig, Share
 from grasp_policies.patch_grasp.table import Choice, at_random, region, to_action, windows
 
 # Fewer object pixels than this are noise: the table is empty.
@@ -31,6 +31,10 @@ class BehaviourSettings(Config):
     """Share of tries made at random; the others are drawn by the network of the stage before."""
     patches: Annotated[int, Field(ge=1)] = 800
     """Patches among which a try is drawn, each at 18 angles (paper: 800)."""
+    coarse_angles: CoarseAngles = 6
+    """Angles at which an aligned network looks at every patch; between them scores are interpolated (paper: 18)."""
+    fine_share: Share = 0.05
+    """Share of the patches, the most promising, that it looks at from all 18 angles (paper: all)."""
     exponent: Annotated[float, Field(ge=0.0)] = 1.0
     """Tries are drawn with a weight of score ** exponent."""
     keep: Annotated[int, Field(ge=1)] | None = None
@@ -83,7 +87,7 @@ class Behaviour:
             if folder is None:
                 raise ValueError(f"random_share is {settings.random_share}: a checkpoint to follow is needed")
             network, trained = checkpoint.load(folder)
-            self._scorer = Scorer(network, trained, device)
+            self._scorer = Scorer(network, trained, device, settings.coarse_angles, settings.fine_share)
 
     def run_episode(self, cell: Cell, scene: str, seed: int, max_steps: int) -> Episode:
         """Try up to ``max_steps`` grasps on one table; an empty table ends it, and the next episode lays a new one.

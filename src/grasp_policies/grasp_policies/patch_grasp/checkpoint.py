@@ -16,7 +16,9 @@ from grasp_core.config import ConfigError, read_yaml
 from grasp_policies.patch_grasp.network import PatchNetwork
 from grasp_policies.patch_grasp.settings import PatchGraspConfig
 
-FORMAT = 1
+FORMAT = 2
+# What format 1 knew no other of: 18 outputs on an upright, square patch whose heights are told from the table.
+FORMAT_1 = {"trunk": "small", "head": "bins", "heights": "table"}
 
 
 def save(folder: Path, network: PatchNetwork, config: PatchGraspConfig, card: Mapping[str, Any]) -> None:
@@ -39,12 +41,15 @@ def load(folder: Path) -> tuple[PatchNetwork, PatchGraspConfig]:
     """
     weights, card_file = folder / "weights.safetensors", folder / "card.yaml"
     card = read_yaml(card_file)
-    if card.get("policy") != "patch_grasp" or card.get("format") != FORMAT:
+    if card.get("policy") != "patch_grasp" or card.get("format") not in (1, FORMAT):
         raise ConfigError(
             f"{card_file}: is for policy {card.get('policy')!r} in format {card.get('format')!r}; "
-            f"expected patch_grasp in format {FORMAT}"
+            f"expected patch_grasp in format 1 or {FORMAT}"
         )
-    config = PatchGraspConfig.from_mapping(card.get("config", {}), f"{card_file}: config")
+    values = dict(card.get("config", {}))
+    if card["format"] == 1:
+        values["network"] = {**FORMAT_1, **values.get("network", {})}
+    config = PatchGraspConfig.from_mapping(values, f"{card_file}: config")
     network = PatchNetwork(config).eval()
     try:
         network.load_state_dict(load_file(weights))

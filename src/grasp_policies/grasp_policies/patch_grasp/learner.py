@@ -46,9 +46,15 @@ class LearnSettings(Config):
     positive_share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     """Draw so many successes; none draws as they come (paper)."""
     rotate: bool = True
-    """Turn patches at random and relabel the angle (paper)."""
+    """Turn patches at random and relabel the angle (paper); aligned ones by half a circle."""
     mirror: bool = True
     """Reflect patches at random and relabel the angle (paper: no)."""
+    shift_m: Annotated[float, Field(ge=0.0)] = 0.0012
+    """Standard deviation of a patch's middle, along each axis (paper: 0)."""
+    turn_rad: Annotated[float, Field(ge=0.0)] = 0.05
+    """Standard deviation of the angle that an aligned patch is turned to (paper: no such patch)."""
+    tip_noise_m: Annotated[float, Field(ge=0.0)] = 0.002
+    """Standard deviation of the height that heights are told from."""
     colour_change: bool = True
     """Swap and stretch colours at random (paper: no)."""
     height_noise_m: Annotated[float, Field(ge=0.0)] = 0.001
@@ -115,7 +121,15 @@ class Learner:
         rng = np.random.default_rng((self.seed, self._stage, step))
         torch.manual_seed(int(rng.integers(2**31)))
         index = rng.choice(len(self._data), settings.batch, p=self._weights / self._weights.sum())
-        how = Augmentation(settings.rotate, settings.mirror, settings.colour_change, settings.height_noise_m)
+        how = Augmentation(
+            settings.rotate,
+            settings.mirror,
+            settings.colour_change,
+            settings.height_noise_m,
+            settings.tip_noise_m,
+            settings.shift_m / self.config.map.pixel_m,
+            settings.turn_rad,
+        )
         patches, bins, success = (t.to(self._device) for t in self._data.batch(index, rng, how))
         self.network.train()
         self._optimiser.zero_grad()
@@ -134,7 +148,7 @@ class Learner:
         scores = scores_of(self.network, self._data.part(self._held_out), str(self._device))
         best = np.argsort(-scores)[: max(1, len(scores) // 10)]
         return {
-            "balanced_accuracy": balanced_accuracy(scores, success, threshold_of(self._data.success)),
+            "balanced_accuracy": balanced_accuracy(scores, success, best_threshold(scores, success)),
             "rate": float(success.mean()),
             "rate_best_tenth": float(success[best].mean()),
         }
@@ -181,6 +195,7 @@ def draw_weights(data: Patches, settings: LearnSettings) -> NDArray[np.float64]:
 def scores_of(network: PatchNetwork, data: Patches, device: str = "cpu") -> NDArray[np.float32]:
     """Chance of success that a network gives to tries at the angle that was tried, float32 [n]."""
     network.eval()
+    data = data.shown_to(network.config)
     found = []
     for begin in range(0, len(data), 256):
         index = np.arange(begin, min(begin + 256, len(data)))
@@ -195,14 +210,24 @@ def balanced_accuracy(scores: NDArray[np.float32], success: NDArray[np.bool_], t
     return 0.5 * float(said[success].mean() + (~said[~success]).mean())
 
 
-def threshold_of(success: NDArray[np.bool_]) -> float:
-    """Where a network that learned at this rate of success sees both classes as equally likely, if they were."""
-    return float(np.clip(success.mean(), 1e-3, 1.0 - 1e-3))
-
-
 def kept_aside(data: Patches) -> NDArray[np.int64]:
     """Indices [m] of the tries that no stage learns from: every tenth episode."""
     return np.flatnonzero(data.episode % HELD_OUT_EVERY == HELD_OUT_EVERY - 1)
+
+
+def threshold_for(network: PatchNetwork, data: Patches, device: str = "cpu") -> float:
+    """The score above which a network says yes, chosen on the random tries that were kept aside.
+
+    Tries of later stages are drawn by networks and so are unlike those that a test is made of.
+
+    Args:
+        network: to be asked.
+        data: the tries that it learned from, with those kept aside.
+        device: torch device.
+    """
+    aside = data.part(kept_aside(data))
+    aside = aside.part(np.flatnonzero(aside.stage == aside.stage.min()))
+    return best_threshold(scores_of(network, aside, device), aside.success)
 
 
 def best_threshold(scores: NDArray[np.float32], success: NDArray[np.bool_]) -> float:

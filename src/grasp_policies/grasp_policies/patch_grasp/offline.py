@@ -21,7 +21,8 @@ from grasp_policies.patch_grasp.baselines import (
     balanced_index,
 )
 from grasp_policies.patch_grasp.dataset import Patches
-from grasp_policies.patch_grasp.learner import best_threshold, kept_aside, scores_of
+from grasp_policies.patch_grasp.learner import scores_of, threshold_for
+from grasp_policies.patch_grasp.network import PatchNetwork
 from grasp_policies.patch_grasp.settings import PatchGraspConfig
 
 log = logging.getLogger(__name__)
@@ -41,21 +42,21 @@ def compare(
     config: PatchGraspConfig,
     limit_m: float,
     most: int,
-    seed: int = 0,
+    balance_seed: int | None = 0,
 ) -> list[dict[str, Any]]:
-    """Accuracy of every method on as many failures as successes.
+    """Accuracy of every method, by default on as many failures as successes.
 
     Args:
         train, test: tries to learn from and to tell apart. Networks say yes above the threshold that is best for those
-            of ``train`` that were kept aside.
+            random tries of ``train`` that were kept aside.
         checkpoints: networks by name.
         config: of the maps.
         limit_m: of the heuristic with a limit.
         most: tries that the classifiers on HoG learn from at most.
-        seed: of the resampling.
+        balance_seed: of the draw of as many failures as successes; none for all tries.
     """
-    rng = np.random.default_rng(seed)
-    data = test.part(balanced_index(test.success, rng))
+    rng = np.random.default_rng(balance_seed or 0)
+    data = test if balance_seed is None else test.part(balanced_index(test.success, rng))
     some = train.part(np.sort(rng.permutation(len(train))[:most]))
     low = config.object_height_m
     methods: dict[str, Classifier] = {
@@ -70,13 +71,16 @@ def compare(
         method.fit(some)
         rows.append(row_of(name, method.says(data), data.success))
         log.info("%s: %.3f", name, rows[-1]["accuracy"])
-    aside = train.part(kept_aside(train))
     for name, folder in checkpoints.items():
-        network, _ = checkpoint.load(folder)
-        threshold = best_threshold(scores_of(network, aside), aside.success)
-        rows.append(row_of(name, scores_of(network, data) >= threshold, data.success))
+        rows.append(network_row(name, checkpoint.load(folder)[0], train, data))
         log.info("%s: %.3f", name, rows[-1]["accuracy"])
     return rows
+
+
+def network_row(name: str, network: PatchNetwork, train: Patches, data: Patches, device: str = "cpu") -> dict[str, Any]:
+    """The line of a network: its accuracy on ``data`` with the threshold that suits what ``train`` keeps aside."""
+    threshold = threshold_for(network, train, device)
+    return {**row_of(name, scores_of(network, data, device) >= threshold, data.success), "threshold": threshold}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -86,3 +90,21 @@ def table(rows: list[dict[str, Any]]) -> str:
         f"| {r['method']} | {r['accuracy']:.3f} | {r['low']:.3f} to {r['high']:.3f} | {r['tries']} |" for r in rows
     ]
     return "\n".join(lines)
+
+
+def plot(rows: list[dict[str, Any]], file: Path, title: str = "") -> None:
+    """A bar a method with its interval, as PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 0.9 + 0.32 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    where, mean = np.arange(len(rows)), [row["accuracy"] for row in rows]
+    spread = [[m - row["low"] for m, row in zip(mean, rows, strict=True)],
+              [row["high"] - m for m, row in zip(mean, rows, strict=True)]]  # fmt: skip
+    network = ["threshold" in row for row in rows]
+    axes.barh(where, mean, xerr=spread, capsize=3, color=["tab:blue" if n else "lightgrey" for n in network])
+    axes.axvline(0.5, linestyle=":", color="black", linewidth=1.0)
+    axes.set_yticks(where, [row["method"] for row in rows])
+    axes.invert_yaxis()
+    axes.set(xlabel="accuracy, 95 % Wilson interval", xlim=(0.4, 1.0), title=title)
+    figure.savefig(file, dpi=100)

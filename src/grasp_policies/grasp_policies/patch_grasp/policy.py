@@ -45,7 +45,7 @@ class PatchGraspPolicy:
         if acting.threads is not None:
             torch.set_num_threads(acting.threads)
         self._config, self._acting = config, acting
-        self._scorer = Scorer(network, config, acting.device)
+        self._scorer = Scorer(network, config, acting.device, acting.coarse_angles, acting.fine_share)
         self._rng = np.random.default_rng(0)
         self._taken: list[tuple[Choice, int]] = []
 

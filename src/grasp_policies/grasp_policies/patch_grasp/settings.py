@@ -15,6 +15,7 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
 Plane = tuple[float, float]
+CoarseAngles = Literal[3, 6, 9, 18]
 
 # Angles of a grasp over half a circle: 0, 10, ... 170 degrees (section III-B).
 BINS = 18
@@ -62,19 +63,45 @@ class GraspSettings(Config):
 class NetworkSettings(Config):
     """What tells good grasps from bad ones."""
 
-    trunk: Literal["small", "alexnet"] = "small"
-    """``small`` learns from scratch on a CPU; ``alexnet`` is the paper's, for patches of 227 pixels."""
-    channels: Annotated[int, Field(ge=4, le=512)] = 32
-    """Width of the small trunk's first layer."""
+    trunk: Literal["fine", "small", "alexnet"] = "fine"
+    """``fine`` and ``small`` learn from scratch on a CPU, ``fine`` with a layer that reads every pixel before the first
+    that skips some; ``alexnet`` is the paper's, for patches of 227 pixels."""
+    head: Literal["aligned", "bins"] = "aligned"
+    """``aligned`` is shown a patch turned into the grasp, and one output serves every angle, so that every try teaches
+    all of them; ``bins`` is shown the patch as it lies and has an output for each of 18 angles (paper)."""
+    across_px: Annotated[int, Field(ge=9, le=255)] | None = 25
+    """Rows of an aligned patch, across the closing direction; none for a square (paper: square)."""
+    heights: Literal["fingertips", "table"] = "fingertips"
+    """What heights are told from: where the fingertips go down to at this patch, or the table (paper: no heights)."""
+    height_limit_m: Positive = 0.04
+    """Heights further than this from the fingertips look all the same."""
+    views: Literal[1, 2, 4] = 4
+    """Reflections of an aligned patch, all the same grasp, whose answers are averaged where tries are told apart: 2
+    swap the fingers, 4 swap their sides too (paper: 1). While acting one has to do."""
+    channels: Annotated[int, Field(ge=4, le=512)] = 16
+    """Width of the first layer of ``fine`` and ``small``."""
     use_depth: bool = True
-    """Read heights beside colour (paper: colour alone)."""
+    """Read heights (paper: colour alone)."""
+    use_colour: bool = True
+    """Read colour (paper: yes)."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
     """Of the fully connected layers while learning (``alexnet``: 0.5 is usual)."""
 
+    @model_validator(mode="after")
+    def _sees_something(self) -> Self:
+        if not (self.use_depth or self.use_colour):
+            raise ValueError("use_depth and use_colour are both false: the network would see nothing")
+        return self
+
     @property
     def inputs(self) -> int:
-        """Channels that are read: red, green, blue; before them height and what was seen."""
-        return 5 if self.use_depth else 3
+        """Channels that are read: height and what was seen; red, green, blue."""
+        return 2 * self.use_depth + 3 * self.use_colour
+
+    @property
+    def outputs(self) -> int:
+        """Two-way outputs."""
+        return 1 if self.head == "aligned" else BINS
 
 
 class PatchGraspConfig(Config):
@@ -93,6 +120,19 @@ class PatchGraspConfig(Config):
     grasp: GraspSettings = GraspSettings()
     network: NetworkSettings = NetworkSettings()
 
+    @model_validator(mode="after")
+    def _across_fits(self) -> Self:
+        if self.network.across_px is not None and self.network.across_px > self.patch_px:
+            raise ValueError(f"network.across_px is {self.network.across_px}: at most patch_px, {self.patch_px}")
+        return self
+
+    @property
+    def rows_px(self) -> int:
+        """Rows of a patch as the network sees it; it has ``patch_px`` columns."""
+        network = self.network
+        narrow = network.head == "aligned" and network.trunk != "alexnet" and network.across_px is not None
+        return network.across_px or self.patch_px if narrow else self.patch_px
+
     @property
     def window_px(self) -> int:
         """Edge of the window that is kept of a try: a patch at any angle fits into it."""
@@ -108,6 +148,10 @@ class ActingSettings(Config):
     """CPU threads of torch; none for torch's own choice."""
     patches: Annotated[int, Field(ge=1, le=20000)] = 800
     """Patches that are looked at (paper: 800)."""
+    coarse_angles: CoarseAngles = 6
+    """Angles at which an aligned network looks at every patch (paper: 18)."""
+    fine_share: Share = 0.05
+    """Share of the patches, the most promising, that it looks at from all 18 angles (paper: all)."""
     rerank: bool = True
     """Weigh the best by their neighbourhoods (section IV-F)."""
     rerank_best: Annotated[int, Field(ge=1)] = 10

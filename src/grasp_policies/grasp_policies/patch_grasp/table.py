@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from grasp_core.actions import Grasp
 from grasp_core.geometry import top_down
-from grasp_policies.heightmaps.state import UNSEEN, State
+from grasp_policies.heightmaps.state import STEP_M, UNSEEN, State
 from grasp_policies.patch_grasp.settings import BINS, GraspSettings, PatchGraspConfig
 
 
@@ -92,13 +92,20 @@ def windows(state: State, pixels: NDArray[np.int64], size: int) -> tuple[NDArray
     return height[rows, columns], rgb[rows, columns]
 
 
+def tips_m(heights: NDArray[np.uint16], settings: GraspSettings) -> NDArray[np.float32]:
+    """How high above the table the fingertips come to rest, [n], for windows [n, w, w] around grasp points."""
+    middle = heights.shape[-1] // 2
+    near = heights[:, max(0, middle - 1) : middle + 2, max(0, middle - 1) : middle + 2]
+    surface = np.where(near == UNSEEN, np.float32(0.0), near * np.float32(STEP_M)).max(axis=(1, 2))
+    return np.maximum(surface - np.float32(settings.depth_m), np.float32(settings.floor_m))
+
+
 def place_of(choice: Choice, state: State, config: PatchGraspConfig) -> NDArray[np.float64]:
     """Where the tool's origin goes, [3], base frame: its fingertips below the surface, but not below the floor."""
     m = config.map
-    r, c = choice.row, choice.column
-    surface = float(state.height_m[max(0, r - 1) : r + 2, max(0, c - 1) : c + 2].max())
-    z = max(surface - config.grasp.depth_m, config.grasp.floor_m) + config.grasp.tip_beyond_m
-    return np.asarray(m.corner_m) + np.array([(c + 0.5) * m.pixel_m, (r + 0.5) * m.pixel_m, z])
+    around, _ = windows(state, np.array([[choice.row, choice.column]]), 3)
+    z = float(tips_m(around, config.grasp)[0]) + config.grasp.tip_beyond_m
+    return np.asarray(m.corner_m) + np.array([(choice.column + 0.5) * m.pixel_m, (choice.row + 0.5) * m.pixel_m, z])
 
 
 def arm_for(place: NDArray[np.float64], settings: GraspSettings) -> str:

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far ``patch_grasp``'s labels repeat: the same random try again and again on the same simulated table.
+
+``python -m grasp_learning.patch_grasp_repeats --tries 150 --json repeats.json``
+No classifier tells tries apart better than a try tells its own repetition; that is the most that accuracy can reach.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+from pydantic import Field
+
+from grasp_core.actions import Grasp
+from grasp_core.config import Config
+from grasp_learning.command import command
+from grasp_learning.episode_file import write_json
+from grasp_learning.protocols import load_offline
+from grasp_learning.worker import make_cell
+from grasp_policies.heightmaps.state import look
+from grasp_policies.patch_grasp.behaviour import UNTRIED
+from grasp_policies.patch_grasp.settings import PatchGraspConfig
+from grasp_policies.patch_grasp.table import at_random, region, to_action
+
+log = logging.getLogger(__name__)
+
+
+class RepeatsArguments(Config):
+    """Repeat random tries and count how often the label is another."""
+
+    tries: int = Field(default=150, ge=1)
+    """Tries to repeat."""
+    repeats: int = Field(default=5, ge=1)
+    """How often each is repeated."""
+    shift_m: float = Field(default=0.0003, ge=0.0)
+    """Standard deviation of the grasp point between repetitions, along each axis."""
+    turn_rad: float = Field(default=0.005, ge=0.0)
+    """Standard deviation of the closing direction between repetitions."""
+    protocol: str = "offline"
+    """Protocol that names scene and cell options."""
+    split: Literal["train", "test"] = "train"
+    """Part of the objects; ``test`` is kept for tests."""
+    per_table: int = Field(default=8, ge=1)
+    """Tries on one table."""
+    seed: int = Field(default=0, ge=0)
+    """Of the tables, the tries and what is added to them."""
+    json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None
+    """File for the result."""
+
+
+def moved(action: Grasp, shift_m: NDArray[np.float64], turn_rad: float) -> Grasp:
+    """The grasp a little aside, [2] in the table's plane, and turned about the vertical."""
+    T = action.T_base_tcp.copy()
+    cos, sin = np.cos(turn_rad), np.sin(turn_rad)
+    T[:3, :3] = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]]) @ T[:3, :3]
+    T[:2, 3] += shift_m
+    return dataclasses.replace(action, T_base_tcp=T)
+
+
+def repeated(cell: Any, action: Grasp, args: RepeatsArguments, rng: np.random.Generator) -> list[bool] | None:
+    """Labels of a try and of its repetitions from the same saved world; none where a motion did not take place."""
+    saved, labels = cell.save(), []
+    for number in range(1 + args.repeats):
+        again = moved(action, args.shift_m * rng.standard_normal(2), args.turn_rad * float(rng.standard_normal()))
+        outcome = cell.execute(again if number else action)
+        cell.restore(saved)
+        if outcome.success is None or outcome.reason in UNTRIED:
+            return None
+        labels.append(bool(outcome.success))
+    return labels
+
+
+def summary(labels: NDArray[np.bool_]) -> dict[str, float]:
+    """What labels [tries, 1 + repeats] say of themselves.
+
+    ``disagree`` is the share of pairs of the same try that differ; ``successes_lost`` and ``failures_held`` are the
+    shares of repetitions that differ from a success and from a failure. ``best_balanced_accuracy`` is that of telling
+    each label from all others of its try, with the threshold that is best for it; missing where no label differs.
+    """
+    first, others = labels[:, 0], labels[:, 1:]
+    count = labels.shape[1]
+    pairs = [(labels[:, a] != labels[:, b]).mean() for a in range(count) for b in range(a)]
+    best = []
+    for least in range(1, count):
+        found = []
+        for k in range(count):
+            said, success = np.delete(labels, k, axis=1).sum(axis=1) >= least, labels[:, k]
+            if success.any() and not success.all():
+                found.append(0.5 * (said[success].mean() + (~said[~success]).mean()))
+        if found:
+            best.append(float(np.mean(found)))
+    return {
+        "tries": float(len(labels)),
+        "rate": float(labels.mean()),
+        "disagree": float(np.mean(pairs)),
+        "successes_lost": float((~others[first]).mean()) if first.any() else 0.0,
+        "failures_held": float(others[~first].mean()) if not first.all() else 0.0,
+        **({"best_balanced_accuracy": max(best)} if best else {}),
+    }
+
+
+def run(args: RepeatsArguments, cell: Any) -> NDArray[np.bool_]:
+    """Repeat tries in a cell that can save and restore its world; bool [tries, 1 + repeats]."""
+    protocol, config = load_offline(args.protocol), PatchGraspConfig()
+    rng, found, table = np.random.default_rng((args.seed, 21)), [], 0
+    while len(found) < args.tries:
+        observation = cell.reset(protocol.scene, int(rng.integers(2**31)))
+        table += 1
+        for _ in range(min(args.per_table, args.tries - len(found))):
+            state = look(observation, config.map)
+            choice = at_random(region(state, config), config, rng)
+            if choice is None:
+                break
+            action = to_action(choice, state, config)
+            labels = repeated(cell, action, args, rng)
+            if labels is not None:
+                found.append(labels)
+            observation = cell.execute(action).observation
+        log.info("%d of %d tries repeated on %d tables", len(found), args.tries, table)
+    return np.array(found)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point."""
+    return command(RepeatsArguments, _repeats, arguments)
+
+
+def _repeats(args: RepeatsArguments) -> int:
+    cell: Any = make_cell("baxter", {**load_offline(args.protocol).cell_options, "split": args.split})
+    try:
+        labels = run(args, cell)
+    finally:
+        cell.close()
+    told = summary(labels)
+    print("\n".join(f"{name}: {value:.3f}" for name, value in told.items()))
+    if args.json_file is not None:
+        write_json(args.json_file, {**told, "labels": labels.astype(int).tolist(), **args.model_dump(mode="json")})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

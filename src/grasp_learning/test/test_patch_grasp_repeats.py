@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far labels repeat, on labels whose answer is known."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from grasp_core.actions import Grasp
+from grasp_core.geometry import top_down
+from grasp_learning.patch_grasp_repeats import RepeatsArguments, moved, repeated, summary
+
+
+def test_labels_that_repeat_can_all_be_told() -> None:
+    first = np.arange(40) % 4 == 0
+    told = summary(np.repeat(first[:, None], 4, axis=1))
+    assert told["disagree"] == told["successes_lost"] == told["failures_held"] == 0.0
+    assert told["best_balanced_accuracy"] == 1.0
+    assert told["rate"] == 0.25
+    assert "best_balanced_accuracy" not in summary(np.zeros((3, 4), bool))
+
+
+def test_labels_by_chance_cannot_be_told() -> None:
+    told = summary(np.random.default_rng(0).random((4000, 6)) < 0.3)
+    assert told["disagree"] == pytest.approx(2 * 0.3 * 0.7, abs=0.02)
+    assert told["successes_lost"] == pytest.approx(0.7, abs=0.03)
+    assert told["failures_held"] == pytest.approx(0.3, abs=0.03)
+    assert told["best_balanced_accuracy"] == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_moved_grasp_is_as_far_off_as_it_says() -> None:
+    action = Grasp(top_down(np.array([0.6, 0.1, 0.8]), 0.4))
+    other = moved(action, np.array([0.001, -0.002]), 0.1)
+    np.testing.assert_allclose(other.T_base_tcp[:3, 3] - action.T_base_tcp[:3, 3], (0.001, -0.002, 0.0), atol=1e-12)
+    np.testing.assert_allclose(other.T_base_tcp[:3, :3], top_down(np.zeros(3), 0.5)[:3, :3], atol=1e-9)
+
+
+class Saved:
+    """A cell whose world counts what was done since it was restored."""
+
+    def __init__(self, reason: str) -> None:
+        self.done, self.reason = 0, reason
+        self.executed: list[Any] = []
+
+    def save(self) -> int:
+        return self.done
+
+    def restore(self, state: int) -> None:
+        self.done = state
+
+    def execute(self, action: Any) -> Any:
+        assert self.done == 0, "every repetition begins in the saved world"
+        self.done += 1
+        self.executed.append(action)
+        return SimpleNamespace(success=True, reason=self.reason)
+
+
+def test_every_repetition_begins_in_the_same_world() -> None:
+    action, args = Grasp(top_down(np.array([0.6, 0.1, 0.8]), 0.4)), RepeatsArguments(repeats=3)
+    cell = Saved("held")
+    assert repeated(cell, action, args, np.random.default_rng(0)) == [True] * 4
+    assert cell.executed[0] is action
+    assert not np.array_equal(cell.executed[1].T_base_tcp, cell.executed[2].T_base_tcp)
+    assert repeated(Saved("unreachable"), action, args, np.random.default_rng(0)) is None
