@@ -61,8 +61,8 @@ class Box:
 
     def __post_init__(self) -> None:
         check_rigid(self.T_base_box, f"pose of box {self.name}")
-        if not all(0.0 < edge < np.inf for edge in self.size_m):
-            raise ValueError(f"box {self.name} has size {self.size_m}; edges are positive and finite")
+        if len(self.size_m) != 3 or not all(0.0 < edge < np.inf for edge in self.size_m):
+            raise ValueError(f"box {self.name} has size {self.size_m}; it is three edges, positive and finite")
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,10 @@ class VoxelGrid:
         check_rigid(self.T_base_grid, f"pose of voxel grid {self.name}")
         if not 0.0 < self.voxel_m < np.inf:
             raise ValueError(f"voxel_m of {self.name} is {self.voxel_m}; it is positive and finite")
-        if self.occupied.ndim != 3:
-            raise ValueError(f"voxel grid {self.name} is {self.occupied.shape}; it is [nx, ny, nz]")
+        if self.occupied.ndim != 3 or self.occupied.dtype != np.bool_:
+            raise ValueError(
+                f"voxel grid {self.name} is {self.occupied.dtype} {self.occupied.shape}; it is bool [nx, ny, nz]"
+            )
 
 
 Obstacle = Box | Mesh | VoxelGrid

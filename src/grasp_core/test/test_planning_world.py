@@ -17,6 +17,11 @@ def test_a_box_has_edges(edge):
         Box("table", np.eye(4), (1.0, edge, 1.0))
 
 
+def test_a_box_has_three_edges():
+    with pytest.raises(ValueError, match="three edges"):
+        Box("table", np.eye(4), (1.0, 1.0))
+
+
 @pytest.mark.parametrize(
     ("vertices", "triangles", "said"),
     [
@@ -38,9 +43,10 @@ def test_voxels_have_an_edge(voxel_m):
         VoxelGrid("seen", np.eye(4), voxel_m, np.zeros((2, 2, 2), bool))
 
 
-def test_voxels_fill_a_grid():
-    with pytest.raises(ValueError, match=r"voxel grid seen is \(2, 2\)"):
-        VoxelGrid("seen", np.eye(4), 0.01, np.zeros((2, 2), bool))
+@pytest.mark.parametrize("occupied", [np.zeros((2, 2), bool), np.zeros((2, 2, 2))])
+def test_voxels_fill_a_grid(occupied):
+    with pytest.raises(ValueError, match=r"voxel grid seen is .*bool \[nx, ny, nz\]"):
+        VoxelGrid("seen", np.eye(4), 0.01, occupied)
 
 
 @pytest.mark.parametrize("values", [{"speed_scale": NAN}, {"speed_scale": 1.1}, {"timeout_s": NAN}, {"timeout_s": INF}])

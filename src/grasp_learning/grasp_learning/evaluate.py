@@ -82,7 +82,7 @@ class EvaluateArguments(Config):
     json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None
     """File for the result. While the evaluation runs, finished runs are in FILE.runs.jsonl."""
     png: Path | None = None
-    """Picture of the result to write: the metrics with their intervals, and completion by case."""
+    """Picture of the result to write (PNG): the metrics with their intervals, and completion by case."""
 
 
 def evaluate(
@@ -113,7 +113,7 @@ def evaluate(
         "cell": cell,
         "seed": seed,
         "protocol": protocol.model_dump(mode="json", exclude={"runs"}),
-        "cases": {Path(place).name: _sha256(Path(place)) for place in protocol.places() if protocol.cases is not None},
+        "cases": _cases(protocol),
         "contestants": [{**c.model_dump(mode="json"), "sha256": fingerprint(c)} for c in contestants],
     }
     kept = _Kept(None if file is None else file.with_name(f"{file.name}.runs.jsonl"), described)
@@ -184,6 +184,7 @@ def _result(contestant: Contestant, rows: list[RunRow], cell: str, protocol: Pro
         "options": contestant.options,
         "cell": cell,
         "protocol": protocol.model_dump(mode="json"),
+        "cases": _cases(protocol),
         "seed": seed,
         **score(rows, protocol.max_actions == 1),
         "by_place": by_place(rows, protocol.max_actions == 1),
@@ -191,8 +192,10 @@ def _result(contestant: Contestant, rows: list[RunRow], cell: str, protocol: Pro
     }
 
 
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def _cases(protocol: Protocol) -> dict[str, str]:
+    """SHA-256 of each arrangement's file: what stands in it may change while its name stays."""
+    files = [Path(place) for place in protocol.places()] if protocol.cases is not None else []
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def _so_far(kept: _Kept, contestants: tuple[Contestant, ...]) -> str:
@@ -281,6 +284,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _evaluate(args: EvaluateArguments) -> int:
+    if args.png is not None and args.png.suffix.lower() != ".png":
+        raise ConfigError(f"--png is {args.png}; its name ends in .png")
     protocol = load_protocol(args.protocol)
     values: dict[str, Any] = {
         "cell_options": {**protocol.cell_options, **mapping_of(args.cell_options, "--cell-options")}

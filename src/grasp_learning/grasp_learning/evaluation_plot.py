@@ -18,7 +18,7 @@ def plot(results: Sequence[Mapping[str, Any]], file: Path) -> None:
 
     Args:
         results: one a policy, as ``grasp_learning.evaluate`` makes them.
-        file: picture to write; its suffix says the format (PNG, PDF, SVG).
+        file: picture to write.
     """
     from matplotlib.figure import Figure
 
@@ -30,16 +30,10 @@ def plot(results: Sequence[Mapping[str, Any]], file: Path) -> None:
     for number, result in enumerate(results):
         shift = (number - 0.5 * (len(results) - 1)) * width
         there = [(k, result[name]) for k, name in enumerate(METRICS) if result[name]["mean"] is not None]
-        means = [100.0 * values["mean"] for _, values in there]
-        around = [
-            [100.0 * (values["mean"] - values["low"]) for _, values in there],
-            [100.0 * (values["high"] - values["mean"]) for _, values in there],
-        ]
-        label = f"{result['label']} ({result['completion']['n']} runs)"
-        axes[0].bar([k + shift for k, _ in there], means, width, yerr=around, capsize=3.0, label=label)
+        _bars(axes[0], there, shift, width, f"{result['label']} ({result['completion']['n']} runs)")
         if by_place:
-            done = [100.0 * (result["by_place"][p]["completion"]["mean"] or 0.0) for p in places]
-            axes[1].bar([k + shift for k in range(len(places))], done, width)
+            met = [(k, result["by_place"][p]["completion"]) for k, p in enumerate(places) if p in result["by_place"]]
+            _bars(axes[1], [(k, values) for k, values in met if values["mean"] is not None], shift, width)
     axes[0].set(
         title=str(results[0]["protocol"]["description"]), ylabel="per cent, intervals of 95 %", ylim=(0.0, 105.0)
     )
@@ -51,3 +45,15 @@ def plot(results: Sequence[Mapping[str, Any]], file: Path) -> None:
         axes[1].set(title="completion by case", ylim=(0.0, 105.0))
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=100)
+
+
+def _bars(
+    axes: Any, there: Sequence[tuple[int, Mapping[str, Any]]], shift: float, width: float, label: str | None = None
+) -> None:
+    """Bars in per cent with their intervals; what was not met has none."""
+    means = [100.0 * values["mean"] for _, values in there]
+    around = [
+        [100.0 * (values["mean"] - values["low"]) for _, values in there],
+        [100.0 * (values["high"] - values["mean"]) for _, values in there],
+    ]
+    axes.bar([k + shift for k, _ in there], means, width, yerr=around, capsize=3.0, label=label)

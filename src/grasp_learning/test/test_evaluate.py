@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import hashlib
 import json
 
 import numpy as np
@@ -197,7 +198,8 @@ def test_runs_are_not_kept_for_cases_that_have_changed(tmp_path):
     case.write_text("as it was")
     contestant = contestants.Contestant(label="a", policy="toy_system:SCRIPTED", options={"script": "g"})
     protocol = Protocol(cases=str(case.parent), runs=1)
-    assert evaluate.evaluate("toy_system:ToyCell", protocol, (contestant,), file=file, quiet=True)
+    (result,) = evaluate.evaluate("toy_system:ToyCell", protocol, (contestant,), file=file, quiet=True) or [{}]
+    assert result["cases"] == {"one.txt": hashlib.sha256(b"as it was").hexdigest()}
     assert evaluate.evaluate("toy_system:ToyCell", protocol, (contestant,), file=file, quiet=True)
     case.write_text("as it is now")
     with pytest.raises(ConfigError, match="another evaluation"):
@@ -219,6 +221,8 @@ def test_one_policy_is_at_the_top_level(tmp_path):
 def test_wrong_arguments_are_told_in_words(tmp_path, capsys):
     assert evaluate.main([*command(tmp_path), "--label", "same", "same"]) == 2
     assert "share a label" in capsys.readouterr().err
+    assert evaluate.main([*command(tmp_path), "--png", "result.pgn"]) == 2
+    assert "its name ends in .png" in capsys.readouterr().err
     assert evaluate.main(["--policy", "nonsense"]) == 2
     assert "nonsense" in capsys.readouterr().err
     assert evaluate.main(["--policy", "a", "b", "--options", "{}"]) == 2

@@ -113,6 +113,7 @@ def test_straddling_fingers_come_down_free_with_what_is_wanted_between_them():
             assert share(box, -middle, hand.thickness_m, hand.width_m) == 0.0
         assert share(boxes[2], 0.0, hand.stroke_m, hand.width_m) > 0.0
     # A block that lies below the fingertips is not between them.
+    assert straddles(solids, [2], np.random.default_rng(0), 5, tip_m=0.1) == []
     far = [*solids, solid_of(_model("plank"), transform((0.4, 0.0, 0.010)))]
     assert straddles(far, [3], np.random.default_rng(0), 5, tip_m=0.025) == []
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grasp_core.cell import SceneError
+from grasp_core.config import ConfigError
 from grasp_core.geometry import apply, difference, invert, transform
 from grasp_sim.scenes import build as build_module
 from grasp_sim.scenes import build_scene, load_scene, scene_names
@@ -119,7 +120,22 @@ def test_a_slab_with_corners_has_large_boxes_there(seed, count):
     assert pieces[:, 2:].prod(axis=1).sum() == pytest.approx(np.prod(edges[1] - edges[0]))
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"corner_m": (0.088, 0.076)}, "corner_m is"),
+        ({"corner_m": (-0.01, 0.02)}, "corner_m is"),
+        ({"corner_m": (0.076, 0.088), "side_m": (0.12, 0.15)}, "side_m beside corner_m"),
+    ],
+)
+def test_a_pack_that_means_nothing_is_refused(values, said):
+    with pytest.raises(ConfigError, match=said):
+        Pack.from_mapping(values, "pack")
+
+
 def test_too_few_boxes_for_four_corners_are_refused():
+    with pytest.raises(ConfigError, match="at least 4 boxes"):
+        load_scene("tiles_packed").with_values(count=(3, 8))
     with pytest.raises(SceneError, match="at least 4 boxes, count is 3"):
         cut(Pack(corner_m=(0.076, 0.088)), np.random.default_rng(0), 3)
 

@@ -69,8 +69,8 @@ class Pack(Config):
     length_m: Positive = 0.13
     """Longest edge of a box."""
     corner_m: Range | None = None
-    """Edges of the boxes at the slab's corners, in place of ``side_m`` and ``length_m``: the slab is two rows of boxes,
-    large ones at the corners and what is ``breadth_m`` broad between them; at least 4. None: cut anywhere."""
+    """Edges of the boxes at the slab's corners: the slab is two rows of boxes, large ones at the corners and what is
+    ``breadth_m`` broad between them; at least 4, and ``side_m`` and ``length_m`` follow. None: cut anywhere."""
     height_m: Range = (0.036, 0.052)
     """Height of the boxes of a slab."""
     uneven_m: NotNegative = 0.002
@@ -81,6 +81,17 @@ class Pack(Config):
     """Fewest and most objects of the scene's set that stand alone beside the slab."""
     clearance_m: NotNegative = 0.04
     """Least distance of those to anything else."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for name in ("side_m", "breadth_m", "height_m", "density_kg_m3", "corner_m"):
+            value = getattr(self, name)
+            if value is not None and not 0.0 < value[0] <= value[1]:
+                raise ValueError(f"{name} is {list(value)}; expected 0 < low <= high")
+        ignored = sorted({"side_m", "length_m"} & self.model_fields_set)
+        if self.corner_m is not None and ignored:
+            raise ValueError(f"{' and '.join(ignored)} beside corner_m, which decides how large the slab is")
+        return self
 
 
 class SceneConfig(Config):
@@ -129,6 +140,8 @@ class SceneConfig(Config):
             raise ValueError("kind case needs case")
         if self.kind == "wall" and self.wall is None:
             raise ValueError("kind wall needs wall")
+        if self.pack.corner_m is not None and self.count[0] < 4:
+            raise ValueError(f"count is {list(self.count)}; a slab with pack.corner_m has at least 4 boxes")
         return self
 
 

@@ -150,6 +150,8 @@ def straddles(
     """
     hand = hand or Hand()
     outlines = [[o for part in solid.parts if (o := outline(part, tip_m)) is not None] for solid in solids]
+    if not any(outlines):
+        return []
     every = np.concatenate([points for parts in outlines for points in parts])
     reach = float(np.abs(every).max()) * np.sqrt(2.0) + hand.stroke_m
     low, size = np.array([-reach, -reach]), int(np.ceil(2.0 * reach / step_m))
