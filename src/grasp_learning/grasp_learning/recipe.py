@@ -125,6 +125,14 @@ class Recipe(Protocol):
         """How a stage collects; ``options`` are the stage's ``behaviour``, ``checkpoint`` the weights to follow."""
         ...
 
+    def check_learn(self, config: Any, options: Mapping[str, Any], where: str) -> None:
+        """Refuse what ``Learner.begin_stage`` could not take; ``where`` is for the message.
+
+        Raises:
+            ConfigError: an option is unknown or out of range.
+        """
+        ...
+
     def learner(self, config: Any, device: str, seed: int) -> Learner:
         """What learns."""
         ...

@@ -128,7 +128,11 @@ def load_settings(path: Path, changes: tuple[str, ...] = ()) -> LearningSettings
     for change in changes:
         set_value(values, change)
     settings = LearningSettings.from_mapping(values, str(path))
-    settings.system_settings()
+    own = settings.system_settings()
+    for stage in settings.stages:
+        # Now, not after hours of collecting.
+        if stage.updates != 0:
+            settings.system.check_learn(own, stage.learn, f"{path}: learn of stage {stage.name}")
     return settings
 
 

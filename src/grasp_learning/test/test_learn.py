@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -235,3 +236,21 @@ def test_the_command_line_refuses_in_words(tmp_path, settings, capsys):
     assert "no setting 'rat'" in capsys.readouterr().err
     assert main(["--config", "nowhere.yaml", "--out", str(tmp_path / "out")]) == 2
     assert "nowhere.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("stages.sixth.learn.newest_facto=3", "newest_facto"),
+        ("stages.sixth.learn.newest_factor=0", "newest_factor"),
+        ("settings.learn.sampling=opposite", "newest_factor is 5.0; with learn.sampling 'opposite'"),
+    ],
+)
+def test_what_a_stage_could_not_learn_by_is_refused_before_anything_is_collected(change, said):
+    with pytest.raises(ConfigError, match=said):
+        load_settings(Path("push_grasp.yaml"), (change,))
+
+
+@pytest.mark.parametrize("name", ["push_grasp", "push_grasp_grasp_only", "push_grasp_reactive", "patch_grasp"])
+def test_the_learning_runs_that_ship_are_taken(name):
+    assert load_settings(Path(f"{name}.yaml")).recipe in name

@@ -94,6 +94,10 @@ class ToySettings(Config):
     rate: float = 0.5
 
 
+class ToyStage(Config):
+    planned: int = 40
+
+
 @dataclass
 class ToyEpisode:
     fields: dict[str, np.ndarray]
@@ -195,6 +199,9 @@ class ToyRecipe:
         self, config: ToySettings, options: Mapping[str, Any], checkpoint: Path | None, device: str
     ) -> ToyBehaviour:
         return ToyBehaviour(options, checkpoint)
+
+    def check_learn(self, config: ToySettings, options: Mapping[str, Any], where: str) -> None:
+        ToyStage.from_mapping(options, where)
 
     def learner(self, config: ToySettings, device: str, seed: int) -> ToyLearner:
         return ToyLearner(config, seed)

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from grasp_core.config import Config
 from grasp_policies.patch_grasp.behaviour import Behaviour, BehaviourSettings, fields_of
@@ -20,6 +22,13 @@ class PatchGraspSettings(Config):
     """What the weights depend on."""
     learn: LearnSettings = LearnSettings()
     """How the network learns."""
+
+
+class StageLearnSettings(Config):
+    """What ``learn`` of a stage may say (``Learner.begin_stage``)."""
+
+    epochs: Annotated[float, Field(gt=0.0)] | None = None
+    """Passes over the data; none for the settings' number."""
 
 
 class PatchGraspRecipe:
@@ -43,6 +52,14 @@ class PatchGraspRecipe:
         """
         settings = BehaviourSettings.from_mapping(options, "behaviour")
         return Behaviour(config.policy, settings, checkpoint, device)
+
+    def check_learn(self, config: PatchGraspSettings, options: Mapping[str, Any], where: str) -> None:
+        """Refuse options that ``Learner.begin_stage`` could not take.
+
+        Raises:
+            ConfigError: an option is unknown or out of range.
+        """
+        StageLearnSettings.from_mapping(options, where)
 
     def learner(self, config: PatchGraspSettings, device: str, seed: int) -> Learner:
         """What learns."""
