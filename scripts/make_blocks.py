@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the toy blocks, nine shapes as light OBJ meshes with their convex parts, and three larger tiles.
+"""Makes the toy blocks, nine shapes as light OBJ meshes with their convex parts, and two larger tiles.
 
 Run it again after changing a shape: ``python scripts/make_blocks.py`` (with ``env.sh`` sourced). Blocks are prisms
 along z, in metres, their frame at the centre of the bounding box. The arch, the only one that is not convex, gets one
@@ -11,8 +11,8 @@ are as long as a brick, two triangles fill the square in a ring of four bricks, 
 cylinder or a hexagon stands in the hole of two. What is packed so leaves no room for a finger.
 
 A hand that straddles the corner of such a pack may still turn a block out of it as it closes. Tiles are too large for
-that, two of them side by side too, but each alone fits between the fingers: a square, a slab as long as a brick and a
-quarter of a disc.
+that, two of them side by side too, but each alone fits between the fingers: a slab as long as a brick and a quarter of
+a disc.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def shapes() -> dict[str, tuple[trimesh.Trimesh, list[trimesh.Trimesh]]]:
 def tiles() -> dict[str, tuple[trimesh.Trimesh, list[trimesh.Trimesh]]]:
     """Every tile; all are convex."""
     quarter = np.concatenate([[[0.0, 0.0]], arc(0.075, 0.0, 0.5 * np.pi, ARC_POINTS // 2)])
-    made = {"quarter": prism(quarter, 0.048), "slab": box(0.116, 0.084, 0.048), "tile": box(0.084, 0.084, 0.048)}
+    made = {"quarter": prism(quarter, 0.048), "slab": box(0.116, 0.084, 0.048)}
     for mesh in made.values():
         mesh.apply_translation(-mesh.bounds.mean(axis=0))
     return {name: (mesh, []) for name, mesh in made.items()}

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write the eleven hard arrangements of ``config/scenes/cases``: packs that no grasp opens, and one block alone.
+"""Write the hard arrangements of ``config/scenes/cases`` and ``cases_blocks``: packed blocks, and one block alone.
 
 An arrangement is a list of ``(block, x, y, turn)`` in millimetres and degrees around the pack's middle; the blocks
 stand on the table. Each pack is wider than the gripper opens, and leaves no gap that a finger fits into beside any of
-its blocks; ``grasp_sim.scenes.room`` proves it for 24 closing directions before a file is written. A hand that
-straddles a corner could still turn a small block out of the pack as it closes, so that tiles stand at the corners.
+its blocks; ``grasp_sim.scenes.room`` proves it for 24 closing directions before a file is written.
+
+``cases_blocks`` came first, of toy blocks alone. A hand that straddles a corner often turns a small block out of such a
+pack as it closes; ``cases`` has tiles at the corners, where the pads slide off.
 
 ``python scripts/make_cases.py`` (with ``env.sh`` sourced) writes the files again, with ``--picture FILE`` a sheet of
-all of them, seen from the front, and with ``--straddle N`` tries in simulation how many of N grasps that straddle any
+``cases``, seen from the front, and with ``--straddle N`` tries in simulation how many of N grasps that straddle any
 part of a pack, drawn at random, lift something out of it (two seconds each).
 """
 
@@ -17,7 +19,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from grasp_sim.objects.sets import load_object_set
 from grasp_sim.scenes.cases import CaseObject, write_case
 from grasp_sim.scenes.room import holds, solid_of, straddles
 
-FOLDER = Path(__file__).resolve().parents[1] / "config" / "scenes" / "cases"
+SCENES = Path(__file__).resolve().parents[1] / "config" / "scenes"
 # The middle of the paper's workspace, and what is left between neighbours (mm).
 MIDDLE_M = (-0.5, 0.0)
 GAP_MM = 0.4
@@ -111,6 +112,17 @@ def square(x: float, y: float) -> list[Piece]:
     return [("triangle", x - d, y + d, 45.0), ("triangle", x + d, y - d, 225.0)]
 
 
+def ring() -> list[Piece]:
+    """Four bricks around a hole of 68 mm, the end of each against the side of the next."""
+    a, b = 0.5 * (48.0 + GAP_MM), 0.5 * (116.0 + GAP_MM)
+    return [("brick", -a, -b, 0.0), ("brick", b, -a, 90.0), ("brick", a, b, 0.0), ("brick", -b, a, 90.0)]
+
+
+def planks(count: int) -> list[Piece]:
+    """Planks that lie side by side."""
+    return stacked(*[(48.0, [("plank", 0.0, 0.0, 0.0)])] * count)
+
+
 def slab() -> tuple[float, list[Piece]]:
     """One slab along x."""
     return 84.0, [("slab", 0.0, 0.0, 0.0)]
@@ -152,6 +164,31 @@ CASES: list[tuple[str, list[Piece], tuple[float, float, float], Piece]] = [
     ("10_door_between_slabs", stacked(slab(), door(1), slab()), (-20, -20, 75), ("arch", 120, 145, 10)),
     ("11_eye_between_slabs", stacked(slab(), eye("hexagon"), slab()), (10, 10, -70), ("plank", 120, -150, 30)),
 ]  # fmt: skip
+
+
+# The same, of toy blocks alone.
+BLOCK_CASES: list[tuple[str, list[Piece], tuple[float, float, float], Piece]] = [
+    ("01_pillar_in_an_eye", stacked(brick(), eye("cylinder")), (-30, 30, 20), ("cube", 120, -120, 15)),
+    ("02_three_bricks", stacked(brick(), brick(), brick()), (20, -20, 0), ("hexagon", -130, 120, 40)),
+    ("03_ring_around_a_square", [*ring(), *square(0, 0)], (20, 20, -25), ("cylinder", -120, -140, 0)),
+    ("04_two_doors_in_a_wall", stacked(door(1), brick(), door(-1)), (40, -30, 35), ("wedge", -120, 120, 0)),
+    ("05_row_between_walls", stacked(brick(), cube_and_wedges(), brick()), (-20, 0, 10), ("cylinder", 125, 125, 0)),
+    ("06_four_planks", planks(4), (-20, -30, -15), ("brick", 110, 130, 50)),
+    ("07_door_behind_bricks", stacked(door(-1), brick(), brick()), (30, 10, 60), ("cube", -125, -120, 70)),
+    (
+        "08_square_of_three_kinds",
+        [*square(-24.2, 24.2), *wedges(34.0, 24.2, 90), ("brick", 0, -34.2, 0)],
+        (0, -30, -50), ("half_cylinder", -80, 140, 80),
+    ),
+    ("09_plank_on_edge_between_bricks", stacked(brick(), edge(), brick()), (-30, 40, 0), ("triangle", 110, -120, 20)),
+    ("10_hexagon_between_planks", stacked(edge(), eye("hexagon"), edge()), (-20, -20, 75), ("arch", 90, 135, 10)),
+    (
+        "11_brick_row_and_door",
+        stacked(cube_and_wedges(), brick(), door(-1)), (20, 20, -70), ("plank", -130, -120, 30),
+    ),
+]  # fmt: skip
+
+SETS = {"cases": CASES, "cases_blocks": BLOCK_CASES}
 
 
 def arrangement(pack: list[Piece], middle: tuple[float, float, float], alone: Piece) -> list[CaseObject]:
@@ -196,7 +233,7 @@ def picture(path: Path) -> None:
     cell = SimCell("ur5", motion="fast", cameras=("fixed_camera",))
     tiles = []
     for name, *_ in CASES:
-        cell.reset(str(FOLDER / f"{name}.txt"), 0)
+        cell.reset(str(SCENES / "cases" / f"{name}.txt"), 0)
         api = cell.world.api
         view = api.computeViewMatrix([0.95, 0.0, 0.62], [0.5, 0.0, 0.0], [-1, 0, 0.7])
         projection = api.computeProjectionMatrixFOV(36.0, 1.0, 0.05, 2.0)
@@ -246,28 +283,29 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="write a sheet of all arrangements here")
     parser.add_argument("--straddle", type=int, metavar="N", help="try N straddling grasps at each arrangement")
     arguments = parser.parse_args()
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    made = {}
-    for name, pack, middle, alone in CASES:
-        made[name] = arrangement(pack, middle, alone)
-        free = free_blocks(made[name])
-        print(f"{name:34s} {len(pack)} packed, free: {sorted(free)}")
-        if free != {len(pack)}:
-            raise SystemExit(f"{name}: a hand finds room at {sorted(free - {len(pack)})}, or none at the lonely block")
-    for old in FOLDER.glob("*.txt"):
-        old.unlink()
-    for name, objects in made.items():
-        write_case(FOLDER / f"{name}.txt", objects)
-    print(f"wrote {len(CASES)} arrangements to {FOLDER.name}/")
+    for folder, cases in SETS.items():
+        made = {}
+        for name, pack, middle, alone in cases:
+            made[name] = arrangement(pack, middle, alone)
+            free = free_blocks(made[name])
+            print(f"{name:34s} {len(pack)} packed, free: {sorted(free)}")
+            if free != {len(pack)}:
+                raise SystemExit(
+                    f"{name}: a hand finds room at {sorted(free - {len(pack)})}, or none at the lonely block"
+                )
+        (SCENES / folder).mkdir(parents=True, exist_ok=True)
+        for old in (SCENES / folder).glob("*.txt"):
+            old.unlink()
+        for name, objects in made.items():
+            write_case(SCENES / folder / f"{name}.txt", objects)
+        print(f"wrote {len(cases)} arrangements to {folder}/")
     if arguments.picture:
         picture(arguments.picture)
     if arguments.straddle:
-        with tempfile.TemporaryDirectory() as folder:
-            loose = Path(folder) / "three_bricks_side_by_side.txt"
-            write_case(loose, arrangement(stacked(brick(), brick(), brick()), (0, 0, 0), ("cube", 130, 130, 0)))
-            for file in (loose, *(FOLDER / f"{name}.txt" for name in made)):
-                held, done = straddled(file, arguments.straddle)
-                print(f"{file.stem:34s} {held} of {done} straddling grasps lifted something")
+        for folder, cases in SETS.items():
+            for name, *_ in cases:
+                held, done = straddled(SCENES / folder / f"{name}.txt", arguments.straddle)
+                print(f"{folder}/{name}: {held} of {done} straddling grasps lifted something")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The eleven hard arrangements that ship with the project (F11)."""
+"""The hard arrangements that ship with the project (F11), and the eleven of toy blocks alone."""
 
 import itertools
 
@@ -15,7 +15,10 @@ from grasp_sim.scenes.cases import read_case
 from grasp_sim.scenes.room import Hand, holds, solid_of, straddles
 
 # A symlinked build keeps links to files that are gone.
-CASES = sorted(f for f in resources.find("config", "scenes/cases").glob("*.txt") if f.is_file())
+CASES, BLOCK_CASES = (
+    sorted(f for f in resources.find("config", f"scenes/{folder}").glob("*.txt") if f.is_file())
+    for folder in ("cases", "cases_blocks")
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +29,14 @@ def cell():
 
 
 def test_there_are_eleven():
-    assert len(CASES) == 11
-    assert all(4 <= len(read_case(case)) <= 7 for case in CASES)
+    assert len(CASES) == len(BLOCK_CASES) == 11
+    assert all(4 <= len(read_case(case)) <= 7 for case in CASES + BLOCK_CASES)
+    at_corners = {"slab", "quarter"}
+    assert all(at_corners & {entry.mesh for entry in read_case(case)} for case in CASES)
+    assert not any(at_corners & {entry.mesh for entry in read_case(case)} for case in BLOCK_CASES)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("case", CASES + BLOCK_CASES, ids=lambda path: path.stem)
 def test_an_arrangement_stands_as_written(cell, case):
     written = [entry.T_case_object[:3, 3] for entry in read_case(case)]
     cell.reset(str(case), 1)
@@ -42,7 +48,7 @@ def test_an_arrangement_stands_as_written(cell, case):
     assert stood[0][2] == pytest.approx(written[0][2], abs=0.001)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("case", CASES + BLOCK_CASES, ids=lambda path: path.stem)
 def test_a_hand_finds_room_at_the_lonely_block_alone(cell, case):
     """As it stands after it has settled, not only as it is written."""
     cell.reset(str(case), 2)
