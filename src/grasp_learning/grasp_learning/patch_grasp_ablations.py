@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from grasp_core.config import Config, ConfigError, read_yaml
+from grasp_core.config import Config, ConfigError
 from grasp_learning.collect import default_workers
 from grasp_learning.command import command
 from grasp_learning.episode_file import write_json
@@ -27,7 +27,7 @@ from grasp_learning.learn import learn
 from grasp_learning.patch_grasp_offline import config_of, tries_of
 from grasp_learning.protocols import load_offline
 from grasp_learning.replay import ReplayReader
-from grasp_learning.settings import LearningSettings, set_value
+from grasp_learning.settings import LearningSettings, read_begun, set_value
 from grasp_learning.train import checkpoint_folder
 from grasp_learning.usage import totals
 from grasp_policies.patch_grasp import checkpoint
@@ -121,7 +121,10 @@ def run(args: AblationArguments) -> list[dict[str, Any]]:
     Raises:
         ConfigError: the run holds too few tries, or ``only`` names no variant.
     """
-    values = read_yaml(args.train / "settings.json")
+    begun, resolved = read_begun(args.train)
+    values = begun.model_dump(mode="json")
+    # With the defaults that the run was begun with, so that one thing alone is changed.
+    values["settings"] = values["settings"] if resolved is None else resolved
     planned = variants(len(values["stages"]), int(values["stages"][0]["tries"]), args.amounts)
     unknown = [name for name in args.only if name not in {v.name for v in planned}]
     if unknown:

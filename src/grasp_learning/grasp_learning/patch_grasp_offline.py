@@ -15,13 +15,13 @@ from typing import Any
 
 from pydantic import Field
 
-from grasp_core.config import Config, ConfigError, read_yaml
+from grasp_core.config import Config, ConfigError
 from grasp_learning.collect import Collector, default_workers
 from grasp_learning.command import command
 from grasp_learning.episode_file import write_json
 from grasp_learning.protocols import OfflineProtocol, load_offline
 from grasp_learning.replay import ReplayReader
-from grasp_learning.settings import check_pinned
+from grasp_learning.settings import check_pinned, read_begun
 from grasp_learning.usage import origin
 from grasp_policies.patch_grasp.dataset import Patches, build
 from grasp_policies.patch_grasp.offline import compare, plot, table
@@ -79,8 +79,9 @@ def config_of(folder: Path) -> PatchGraspConfig:
     Raises:
         ConfigError: the folder is no run's.
     """
-    values = read_yaml(folder / "settings.json").get("settings", {}).get("policy", {})
-    return PatchGraspConfig.from_mapping(values, f"{folder}: policy")
+    begun, resolved = read_begun(folder)
+    values = begun.settings if resolved is None else resolved
+    return PatchGraspConfig.from_mapping(values.get("policy", {}), f"{folder}: policy")
 
 
 def run(args: OfflineArguments) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from grasp_learning.learn import learn
 from grasp_learning.patch_grasp_ablations import AMOUNTS, settings_of, variants
 from grasp_learning.protocols import OfflineProtocol, load_offline, load_protocol
 from grasp_learning.replay import EpisodeId, ReplayStore
-from grasp_learning.settings import LearningSettings, load_settings, read_pinned
+from grasp_learning.settings import LearningSettings, check_pinned, load_settings, read_pinned
 from grasp_policies.patch_grasp.behaviour import fields_of
+from grasp_policies.patch_grasp.learner import LearnSettings
+from grasp_policies.patch_grasp.recipe import PatchGraspRecipe, PatchGraspSettings
 from grasp_policies.patch_grasp.settings import PatchGraspConfig
 
 FIELDS = fields_of(PatchGraspConfig())
@@ -80,9 +82,10 @@ def test_the_offline_protocol_is_data() -> None:
 
 
 def test_one_command_tells_tries_apart(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = {file: file.stat().st_mtime_ns for file in (run / "offline" / "tries").rglob("*")}
+    tries = run / "offline" / "tries"
+    before = {file: file.stat().st_mtime_ns for file in tries.rglob("*")}
     assert patch_grasp_offline.main(["--train", str(run), "--protocol", str(run / "few.yaml"), "--most", "100"]) == 0
-    assert before == {file: file.stat().st_mtime_ns for file in before}, "tries that are there are only read"
+    assert before == {file: file.stat().st_mtime_ns for file in tries.rglob("*")}, "tries that are there are only read"
     found = json.loads((run / "offline" / "offline.json").read_text("utf-8"))
     names = [row["method"] for row in found["rows"]]
     assert names[0] == "smallest eigenvalue"
@@ -98,6 +101,25 @@ def test_one_command_tells_tries_apart(run: Path, capsys: pytest.CaptureFixture[
 def test_tries_of_another_protocol_are_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert patch_grasp_offline.main(["--train", str(run), "--protocol", str(run / "few.yaml"), "--test", str(run)]) == 2
     assert "was begun with other settings" in capsys.readouterr().err
+
+
+def test_tries_outlive_other_defaults_of_learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class OtherLearning(PatchGraspSettings):
+        learn: LearnSettings = LearnSettings(batch=7)
+
+    class OtherTries(PatchGraspSettings):
+        policy: PatchGraspConfig = PatchGraspConfig(object_height_m=0.01)
+
+    tries, learns = load_offline("offline").collection(), load_settings(Path("patch_grasp.yaml"))
+    read_pinned(tmp_path / "tries", tries)
+    read_pinned(tmp_path / "learns", learns)
+    monkeypatch.setattr(PatchGraspRecipe, "config_type", OtherLearning)
+    check_pinned(tmp_path / "tries", tries)
+    with pytest.raises(ConfigError, match=r"settings\.learn\.batch: \d+ then, 7 now"):
+        check_pinned(tmp_path / "learns", learns)
+    monkeypatch.setattr(PatchGraspRecipe, "config_type", OtherTries)
+    with pytest.raises(ConfigError, match=r"settings\.policy\.object_height_m: 0\.006 then, 0\.01 now"):
+        check_pinned(tmp_path / "tries", tries)
 
 
 def test_ablations_go_on_where_they_were(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
