@@ -55,6 +55,7 @@ def test_the_papers_network_has_the_papers_parameters() -> None:
 
 @pytest.mark.parametrize("use_depth", [True, False])
 def test_without_depth_heights_do_not_matter(use_depth: bool) -> None:
+    torch.manual_seed(0)
     network = PatchNetwork(PatchGraspConfig(network=NetworkSettings(channels=8, use_depth=use_depth))).eval()
     patches = torch.rand(2, 5, 25, 37)
     other = torch.cat([patches[:, :1] + 1.0, patches[:, 1:]], dim=1)
