@@ -19,7 +19,7 @@ from grasp_policies.patch_grasp.dataset import Augmentation, Patches, build, sho
 from grasp_policies.patch_grasp.learner import Learner, LearnSettings, scores_of
 from grasp_policies.patch_grasp.network import PatchNetwork
 from grasp_policies.patch_grasp.scoring import Scorer, aligned_patches, between
-from grasp_policies.patch_grasp.settings import BINS, NetworkSettings, PatchGraspConfig
+from grasp_policies.patch_grasp.settings import BINS, GraspSettings, NetworkSettings, PatchGraspConfig
 from grasp_policies.patch_grasp.table import Choice, angle_of, place_of, tips_m, windows
 
 from .patch_grasp_toy import BINNED, ToyEpisodes, bar, holds, toy_config
@@ -186,5 +186,21 @@ def test_what_is_refused() -> None:
         PatchGraspConfig.from_mapping({"network": {"head": "both"}}, "policy")
     with pytest.raises(ConfigError, match="at most patch_px, 37"):
         PatchGraspConfig.from_mapping({"network": {"across_px": 39}}, "policy")
-    with pytest.raises(ValueError, match="patch_px is 41"):
-        tries_at(CONFIG, [0.0], [0.0]).shown_to(toy_config(patch_px=41))
+    with pytest.raises(ConfigError, match=r"across_px is 24: odd or even as patch_px, 37, is"):
+        PatchGraspConfig.from_mapping({"network": {"across_px": 24}}, "policy")
+    assert PatchGraspConfig.from_mapping({"patch_px": 36, "network": {"across_px": 24}}).rows_px == 24
+    # Where nothing is as narrow as that, it does not matter.
+    for network in ({"head": "bins"}, {"trunk": "alexnet"}):
+        assert PatchGraspConfig.from_mapping({"patch_px": 20, "network": network}).rows_px == 20
+
+
+def test_tries_are_not_shown_to_a_network_for_others() -> None:
+    data = tries_at(CONFIG, [0.0], [0.0])
+    with pytest.raises(ConfigError, match="patch_px is 41"):
+        data.shown_to(toy_config(patch_px=41))
+    with pytest.raises(ConfigError, match=r"map\.pixel_m is 0\.002: the tries were made with 0\.003"):
+        data.shown_to(toy_config(map=CONFIG.map.with_values(pixel_m=0.002)))
+    with pytest.raises(ConfigError, match=r"grasp\.depth_m is 0\.02: the tries were made with 0\.03"):
+        data.shown_to(toy_config(grasp=GraspSettings(depth_m=0.02)))
+    elsewhere = toy_config(grasp=GraspSettings(high_m=(0.7, 0.1)))
+    assert data.shown_to(elsewhere).config == elsewhere
