@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ import yaml
 from grasp_core.config import ConfigError
 from grasp_learning import patch_grasp_ablations, patch_grasp_offline
 from grasp_learning.learn import learn
-from grasp_learning.patch_grasp_ablations import AMOUNTS, settings_of, variants
+from grasp_learning.patch_grasp_ablations import AMOUNTS, finished_rows, settings_of, variants
 from grasp_learning.protocols import OfflineProtocol, load_offline, load_protocol
 from grasp_learning.replay import EpisodeId, ReplayStore
 from grasp_learning.settings import LearningSettings, check_pinned, load_settings, read_pinned
@@ -103,6 +105,34 @@ def test_tries_of_another_protocol_are_refused(run: Path, capsys: pytest.Capture
     assert "was begun with other settings" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("changed", "asked", "message"),
+    [
+        ({"cell_options": {}}, {}, "cell_options.split is None"),
+        ({"cell_options": {"split": "test"}}, {}, "cell_options.split is 'test'"),
+        ({}, {"split": "train"}, "split is 'train'; expected 'test'"),
+        ({"seed": 1000}, {}, "seed is 1000"),
+        ({}, {"recipe": "push_grasp"}, "recipe is 'push_grasp'"),
+        ({}, {}, "no finished checkpoint"),
+    ],
+)
+def test_what_was_learned_from_is_not_told_apart(
+    tmp_path: Path, changed: dict[str, Any], asked: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read_pinned(tmp_path / "run", load_settings(Path("patch_grasp.yaml")).with_values(**changed))
+    file = tmp_path / "asked.yaml"
+    file.write_text(yaml.safe_dump({**load_offline("offline").model_dump(), **asked}), encoding="utf-8")
+    assert patch_grasp_offline.main(["--train", str(tmp_path / "run"), "--protocol", str(file)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_tries_of_unknown_origin_are_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(run / "offline" / "tries" / "replay", tmp_path / "replay")
+    arguments = ["--train", str(run), "--protocol", str(run / "few.yaml"), "--test", str(tmp_path)]
+    assert patch_grasp_offline.main(arguments) == 2
+    assert "but no settings.json" in capsys.readouterr().err
+
+
 def test_tries_outlive_other_defaults_of_learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class OtherLearning(PatchGraspSettings):
         learn: LearnSettings = LearnSettings(batch=7)
@@ -135,6 +165,12 @@ def test_ablations_go_on_where_they_were(run: Path, capsys: pytest.CaptureFixtur
     assert len((run / "ablations" / "ablations.md").read_text("utf-8").splitlines()) == 5
     assert patch_grasp_ablations.main(["--train", str(run), "--only", "nothing"]) == 2
     assert "no variant nothing" in capsys.readouterr().err
+    assert patch_grasp_ablations.main(["--train", str(run), *wanted[:3], "one_view"]) == 0
+    result = json.loads((run / "ablations" / "ablations.json").read_text("utf-8"))["rows"]
+    assert [row["method"] for row in result] == ["1_stages", "no_aggregation", "bins", "one_view"]
+    other = load_offline(wanted[1]).with_values(balance_seed=5)
+    assert len(finished_rows(run / "ablations", load_offline(wanted[1]))) == 4
+    assert finished_rows(run / "ablations", other) == [], "accuracies on other tries do not belong together"
 
 
 def test_each_variant_changes_what_its_name_says() -> None:
