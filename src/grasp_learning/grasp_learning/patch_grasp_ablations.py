@@ -10,6 +10,7 @@ finished are not learned again. Re-ranking changes what is chosen, not what is t
 from __future__ import annotations
 
 import copy
+import json
 import logging
 import sys
 from dataclasses import dataclass
@@ -19,15 +20,15 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from grasp_core.config import Config, ConfigError, read_yaml
+from grasp_core.config import Config, ConfigError
 from grasp_learning.collect import default_workers
 from grasp_learning.command import command
 from grasp_learning.episode_file import write_json
 from grasp_learning.learn import learn
-from grasp_learning.patch_grasp_offline import config_of, tries_of
-from grasp_learning.protocols import load_offline
+from grasp_learning.patch_grasp_offline import check_apart, config_of, tries_of
+from grasp_learning.protocols import OfflineProtocol, load_offline
 from grasp_learning.replay import ReplayReader
-from grasp_learning.settings import LearningSettings, set_value
+from grasp_learning.settings import LearningSettings, read_begun, set_value
 from grasp_learning.train import checkpoint_folder
 from grasp_learning.usage import totals
 from grasp_policies.patch_grasp import checkpoint
@@ -116,24 +117,29 @@ def settings_of(values: dict[str, Any], variant: Variant) -> dict[str, Any]:
 
 
 def run(args: AblationArguments) -> list[dict[str, Any]]:
-    """Learn all variants; returns the table.
+    """Learn the chosen variants; returns the table, in which those that were finished before stay.
 
     Raises:
-        ConfigError: the run holds too few tries, or ``only`` names no variant.
+        ConfigError: the run holds too few tries or may share objects with the test, or ``only`` names no variant.
     """
-    values = read_yaml(args.train / "settings.json")
+    begun, resolved = read_begun(args.train)
+    values = begun.model_dump(mode="json")
+    # With the defaults that the run was begun with, so that one thing alone is changed.
+    values["settings"] = values["settings"] if resolved is None else resolved
     planned = variants(len(values["stages"]), int(values["stages"][0]["tries"]), args.amounts)
     unknown = [name for name in args.only if name not in {v.name for v in planned}]
     if unknown:
         raise ConfigError(f"no variant {', '.join(unknown)}; there is {', '.join(v.name for v in planned)}")
     chosen = [v for v in planned if not args.only or v.name in args.only]
     out, config, protocol = args.out or args.train / "ablations", config_of(args.train), load_offline(args.protocol)
+    check_apart(protocol, args.train)
     there = args.test or args.train / "offline" / "tries"
     test = tries_of(protocol, there, config, args.workers or default_workers())
     if protocol.balanced:
         test = test.part(balanced_index(test.success, np.random.default_rng(protocol.balance_seed)))
     train = build(ReplayReader(args.train / "replay"), config)
-    rows: list[dict[str, Any]] = []
+    names = [v.name for v in planned]
+    rows = finished_rows(out, protocol)
     for variant in chosen:
         settings = LearningSettings.from_mapping(settings_of(values, variant), variant.name)
         folder = out / variant.name
@@ -144,11 +150,31 @@ def run(args: AblationArguments) -> list[dict[str, Any]]:
         row = network_row(variant.name, network, train, test, args.device)
         tries = sum(stage.tries for stage in settings.stages)
         spent = totals(folder).get("train", {}).get("cpu_s", 0.0)
+        rows = [r for r in rows if r["method"] != variant.name]
         rows.append({**row, "trained_on": tries, "train_core_min": round(spent / 60.0, 2)})
+        rows.sort(key=lambda r: names.index(r["method"]) if r["method"] in names else len(names))
         write_json(out / "ablations.json", {"protocol": protocol.model_dump(mode="json"), "rows": rows})
         (out / "ablations.md").write_text(table_of(rows) + "\n", encoding="utf-8")
         plot(rows, out / "data_curve.png")
     return rows
+
+
+def finished_rows(out: Path, protocol: OfflineProtocol) -> list[dict[str, Any]]:
+    """Rows of the table in a folder, of this protocol and of variants whose weights are still there.
+
+    Raises:
+        ConfigError: the table cannot be read.
+    """
+    file = out / "ablations.json"
+    if not file.exists():
+        return []
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file}: cannot be read: {error}") from error
+    if told["protocol"] != protocol.model_dump(mode="json"):
+        return []
+    return [row for row in told["rows"] if any((out / row["method"] / "checkpoints").glob("*/card.yaml"))]
 
 
 def table_of(rows: list[dict[str, Any]]) -> str:
@@ -169,7 +195,7 @@ def plot(rows: list[dict[str, Any]], file: Path) -> None:
     """Accuracy over the amount of random tries beside that of the other variants, with intervals."""
     from matplotlib.figure import Figure
 
-    curve = [r for r in rows if r["method"].endswith("_tries")]
+    curve = sorted((r for r in rows if r["method"].endswith("_tries")), key=lambda r: r["trained_on"])
     others = [r for r in rows if not r["method"].endswith("_tries")]
     figure = Figure(figsize=(10.0, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)

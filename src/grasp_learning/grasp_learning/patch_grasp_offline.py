@@ -15,13 +15,13 @@ from typing import Any
 
 from pydantic import Field
 
-from grasp_core.config import Config, ConfigError, read_yaml
+from grasp_core.config import Config, ConfigError
 from grasp_learning.collect import Collector, default_workers
 from grasp_learning.command import command
 from grasp_learning.episode_file import write_json
 from grasp_learning.protocols import OfflineProtocol, load_offline
 from grasp_learning.replay import ReplayReader
-from grasp_learning.settings import check_pinned
+from grasp_learning.settings import FILE, check_pinned, read_begun
 from grasp_learning.usage import origin
 from grasp_policies.patch_grasp.dataset import Patches, build
 from grasp_policies.patch_grasp.offline import compare, plot, table
@@ -56,10 +56,12 @@ def tries_of(protocol: OfflineProtocol, folder: Path, config: PatchGraspConfig, 
     """The tries that a protocol asks for; a folder that holds them is only read.
 
     Raises:
-        ConfigError: the folder holds tries of another protocol, or collecting was interrupted.
+        ConfigError: the folder holds tries of another protocol or of nobody knows what, or collecting was interrupted.
         CollectionError: collecting cannot go on.
     """
     settings = protocol.collection()
+    if (folder / "replay").exists() and not (folder / FILE).exists():
+        raise ConfigError(f"{folder} holds tries (replay) but no {FILE}: nothing tells how they were made")
     check_pinned(folder, settings)
     there = (folder / "replay" / "store.json").exists()
     if not there or _upto(folder, protocol).tries() < protocol.tries:
@@ -73,14 +75,37 @@ def _upto(folder: Path, protocol: OfflineProtocol) -> ReplayReader:
     return ReplayReader(folder / "replay", upto={0: protocol.tries})
 
 
+def check_apart(protocol: OfflineProtocol, folder: Path) -> None:
+    """Refuse to compare where what was learned from and what is told apart may be the same.
+
+    Args:
+        protocol: of the tries that are told apart.
+        folder: of the learning run.
+
+    Raises:
+        ConfigError: the folder is no run's, objects or seeds may be shared, or the systems are not the same.
+    """
+    begun, _ = read_begun(folder)
+    split = begun.cell_options.get("split")
+    if split != "train":
+        raise ConfigError(f"{folder}: cell_options.split is {split!r}; 'train' alone keeps objects for the comparison")
+    if protocol.split != "test":
+        raise ConfigError(f"protocol: split is {protocol.split!r}; expected 'test', which the run has not learned from")
+    if protocol.seed == begun.seed:
+        raise ConfigError(f"protocol: seed is {protocol.seed}, which is the run's in {folder}; expected another")
+    if protocol.recipe != begun.recipe:
+        raise ConfigError(f"protocol: recipe is {protocol.recipe!r}; {folder} is a run of {begun.recipe!r}")
+
+
 def config_of(folder: Path) -> PatchGraspConfig:
     """What a run's tries were made with.
 
     Raises:
         ConfigError: the folder is no run's.
     """
-    values = read_yaml(folder / "settings.json").get("settings", {}).get("policy", {})
-    return PatchGraspConfig.from_mapping(values, f"{folder}: policy")
+    begun, resolved = read_begun(folder)
+    values = begun.settings if resolved is None else resolved
+    return PatchGraspConfig.from_mapping(values.get("policy", {}), f"{folder}: policy")
 
 
 def run(args: OfflineArguments) -> dict[str, Any]:
@@ -90,10 +115,13 @@ def run(args: OfflineArguments) -> dict[str, Any]:
         ConfigError: the protocol or a folder is refused.
     """
     protocol, config = load_offline(args.protocol), config_of(args.train)
+    check_apart(protocol, args.train)
+    folders = args.checkpoint or tuple(sorted(card.parent for card in (args.train / "checkpoints").glob("*/card.yaml")))
+    if not folders:
+        raise ConfigError(f"{args.train} holds no finished checkpoint to compare; learn first, or name some")
     out = args.out or args.train / "offline"
     test = tries_of(protocol, args.test or out / "tries", config, args.workers or default_workers())
     train = build(ReplayReader(args.train / "replay"), config)
-    folders = args.checkpoint or tuple(sorted(card.parent for card in (args.train / "checkpoints").glob("*/card.yaml")))
     named = {f"network {'/'.join(f.parts[-2:]) if args.checkpoint else f.name}": f for f in folders}
     balance_seed = protocol.balance_seed if protocol.balanced else None
     rows = compare(train, test, named, config, args.limit_m, args.most, balance_seed)

@@ -2,7 +2,8 @@
 """How far ``patch_grasp``'s labels repeat: the same random try again and again on the same simulated table.
 
 ``python -m grasp_learning.patch_grasp_repeats --tries 150 --json repeats.json``
-No classifier tells tries apart better than a try tells its own repetition; that is the most that accuracy can reach.
+Told from its other repetitions, a label is right as often as a vote of few tries is: a noisy estimate of the chance
+that such a try holds. A classifier that knew that chance would be right more often; the number is no bound.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from grasp_core.actions import Grasp
 from grasp_core.config import Config
 from grasp_learning.command import command
 from grasp_learning.episode_file import write_json
+from grasp_learning.plan import CollectionError
 from grasp_learning.protocols import load_offline
 from grasp_learning.worker import make_cell
 from grasp_policies.heightmaps.state import look
@@ -30,6 +32,9 @@ from grasp_policies.patch_grasp.settings import PatchGraspConfig
 from grasp_policies.patch_grasp.table import at_random, region, to_action
 
 log = logging.getLogger(__name__)
+
+# Tables in a row without a try that could be repeated: the scene or the reach is wrong, not the luck.
+BARREN_TABLES = 20
 
 
 class RepeatsArguments(Config):
@@ -106,11 +111,36 @@ def summary(labels: NDArray[np.bool_]) -> dict[str, float]:
     }
 
 
+def interval(labels: NDArray[np.bool_], rng: np.random.Generator, draws: int = 1000) -> tuple[float, float] | None:
+    """95 % of ``best_balanced_accuracy`` over bootstrap draws of whole tries; none where no label differs.
+
+    Args:
+        labels: bool [tries, 1 + repeats].
+        rng: of the draws.
+        draws: how many.
+    """
+    drawn = (summary(labels[rng.integers(len(labels), size=len(labels))]) for _ in range(draws))
+    found = [told["best_balanced_accuracy"] for told in drawn if "best_balanced_accuracy" in told]
+    if not found:
+        return None
+    low, high = np.quantile(found, (0.025, 0.975))
+    return float(low), float(high)
+
+
 def run(args: RepeatsArguments, cell: Any) -> NDArray[np.bool_]:
-    """Repeat tries in a cell that can save and restore its world; bool [tries, 1 + repeats]."""
+    """Repeat tries in a cell that can save and restore its world; bool [tries, 1 + repeats].
+
+    Raises:
+        CollectionError: table after table gives no try.
+    """
     protocol, config = load_offline(args.protocol), PatchGraspConfig()
-    rng, found, table = np.random.default_rng((args.seed, 21)), [], 0
+    rng, found, table, barren = np.random.default_rng((args.seed, 21)), [], 0, 0
     while len(found) < args.tries:
+        if barren == BARREN_TABLES:
+            raise CollectionError(
+                f"{barren} tables of scene {protocol.scene} in a row gave no try that can be repeated"
+            )
+        before = len(found)
         observation = cell.reset(protocol.scene, int(rng.integers(2**31)))
         table += 1
         for _ in range(min(args.per_table, args.tries - len(found))):
@@ -123,6 +153,7 @@ def run(args: RepeatsArguments, cell: Any) -> NDArray[np.bool_]:
             if labels is not None:
                 found.append(labels)
             observation = cell.execute(action).observation
+        barren = barren + 1 if len(found) == before else 0
         log.info("%d of %d tries repeated on %d tables", len(found), args.tries, table)
     return np.array(found)
 
@@ -139,6 +170,9 @@ def _repeats(args: RepeatsArguments) -> int:
     finally:
         cell.close()
     told = summary(labels)
+    spread = interval(labels, np.random.default_rng(args.seed))
+    if spread is not None:
+        told |= {"best_balanced_accuracy_low": spread[0], "best_balanced_accuracy_high": spread[1]}
     print("\n".join(f"{name}: {value:.3f}" for name, value in told.items()))
     if args.json_file is not None:
         write_json(args.json_file, {**told, "labels": labels.astype(int).tolist(), **args.model_dump(mode="json")})

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -16,6 +17,10 @@ from grasp_learning.finding import find
 from grasp_learning.recipe import Recipe
 
 Count = Annotated[int, Field(ge=1)]
+
+# What a run was begun with, in its folder, and the name under which that file keeps the defaults too.
+FILE = "settings.json"
+RESOLVED = "resolved"
 
 
 class StageSettings(Config):
@@ -189,7 +194,10 @@ def read_pinned(folder: Path, settings: LearningSettings) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     check_pinned(folder, settings)
-    write_json(folder / "settings.json", settings.model_dump(mode="json"))
+    # A run that was begun without the entry gets none: today's defaults may not be those that it was begun with.
+    resolved = read_begun(folder)[1] if (folder / FILE).exists() else _resolved(settings)
+    entry = {} if resolved is None else {RESOLVED: resolved}
+    write_json(folder / FILE, {**settings.model_dump(mode="json"), **entry})
 
 
 def check_pinned(folder: Path, settings: LearningSettings) -> None:
@@ -198,26 +206,74 @@ def check_pinned(folder: Path, settings: LearningSettings) -> None:
     Raises:
         ConfigError: a setting differs that the data or the weights depend on.
     """
-    file = folder / "settings.json"
-    if not file.exists():
+    if not (folder / FILE).exists():
         return
-    try:
-        before = LearningSettings.model_validate(read_yaml(file))
-    except ValidationError as error:
-        raise ConfigError(f"{file}: is not of this version: {error}") from None
-    changed = _differences(before, settings)
+    before, resolved = read_begun(folder)
+    changed = _differences(before, settings, resolved)
     if changed:
         raise ConfigError(f"{folder} was begun with other settings ({'; '.join(changed)}); use another folder")
 
 
-def _differences(before: LearningSettings, now: LearningSettings) -> list[str]:
+def read_begun(folder: Path) -> tuple[LearningSettings, dict[str, Any] | None]:
+    """What a run was begun with, and the system's settings with all defaults of that time.
+
+    The latter are none for a run of before they were written down.
+
+    Raises:
+        ConfigError: the folder is no run's, or not one of this version.
+    """
+    file = folder / FILE
+    try:
+        # Not as YAML, which takes the 1e-05 that JSON writes for text.
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise ConfigError(f"{file}: no valid JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{file}: holds {type(values).__name__}, expected a mapping of settings")
+    resolved = values.pop(RESOLVED, None)
+    try:
+        return LearningSettings.model_validate(values), resolved
+    except ValidationError as error:
+        raise ConfigError(f"{file}: is not of this version: {error}") from None
+
+
+def _resolved(settings: LearningSettings) -> dict[str, Any]:
+    return settings.system_settings().model_dump(mode="json")
+
+
+def _differences(before: LearningSettings, now: LearningSettings, resolved: dict[str, Any] | None) -> list[str]:
     free = {"stages", "log_every", "checkpoint_every", "measure_every", "episode_limit_s"}
     a, b = before.model_dump(mode="json"), now.model_dump(mode="json")
-    found = [f"{name}: {a[name]!r} then, {b[name]!r} now" for name in a if name not in free and a[name] != b[name]]
+    if resolved is not None:
+        a["settings"], b["settings"] = resolved, _resolved(now)
+    apart = [line for name in a if name not in free for line in _apart(name, a[name], b[name])]
+    lines = [f"{name}: {then} then, {new} now" for name, then, new in apart if not _idle(now, name)]
     if len(now.stages) < len(before.stages):
-        found.append(f"stages: {len(before.stages)} then, {len(now.stages)} now")
+        lines.append(f"stages: {len(before.stages)} then, {len(now.stages)} now")
     for old, new in zip(before.stages, now.stages, strict=False):
         c, d = old.model_dump(mode="json"), new.model_dump(mode="json")
         names = [name for name in c if name not in ("tries", "updates") and c[name] != d[name]]
-        found += [f"stages.{old.name}.{name}: {c[name]!r} then, {d[name]!r} now" for name in names]
+        lines += [f"stages.{old.name}.{name}: {c[name]!r} then, {d[name]!r} now" for name in names]
+    return lines
+
+
+def _apart(path: str, then: Any, now: Any) -> list[tuple[str, str, str]]:
+    """Where nested mappings differ: path, value then, value now."""
+    if not (isinstance(then, dict) and isinstance(now, dict)):
+        return [] if then == now else [(path, repr(then), repr(now))]
+    found = []
+    for name in {**then, **now}:
+        if name in then and name in now:
+            found += _apart(f"{path}.{name}", then[name], now[name])
+        else:
+            a, b = (repr(side[name]) if name in side else "not there" for side in (then, now))
+            found.append((f"{path}.{name}", a, b))
     return found
+
+
+def _idle(settings: LearningSettings, path: str) -> bool:
+    """Whether nothing in a run depends on a setting: one stage of tries, for which no network is asked or learned."""
+    alone = len(settings.stages) == 1 and settings.stages[0].updates == 0
+    return alone and f"{path}.".startswith(("settings.learn.", "settings.policy.network."))

@@ -13,7 +13,7 @@ from grasp_core.config import ConfigError
 from grasp_learning.collect import Collector
 from grasp_learning.episode_file import ReplayError
 from grasp_learning.learn import learn, main
-from grasp_learning.settings import load_settings
+from grasp_learning.settings import check_pinned, load_settings, read_pinned
 from grasp_learning.state_file import load_state, save_state
 from grasp_learning.train import Trainer, checkpoint_folder, state_file
 from grasp_learning.usage import origin
@@ -89,6 +89,34 @@ def test_more_stages_may_follow_later(tmp_path, settings):
     assert learn(settings(stages=2, stage={"tries": 60}), tmp_path, quiet=True)
     with pytest.raises(ConfigError, match="stages: 2 then, 1 now"):
         learn(settings(stages=1, stage={"tries": 60}), tmp_path, quiet=True)
+
+
+def test_a_run_goes_on_with_the_defaults_that_it_was_begun_with(tmp_path, settings, monkeypatch):
+    import toy_system
+
+    class OtherDefaults(toy_system.ToySettings):
+        rate: float = 1e-5
+        drag: float = 1e-5
+
+    run = settings(stage={"tries": 30})
+    read_pinned(tmp_path, run)
+    explicit = settings(stage={"tries": 30}, settings={"rate": 0.5})
+    check_pinned(tmp_path, explicit)
+    with pytest.raises(ConfigError, match=r"settings\.rate: 0\.5 then, 0\.1 now"):
+        check_pinned(tmp_path, settings(stage={"tries": 30}, settings={"rate": 0.1}))
+    monkeypatch.setattr(toy_system.ToyRecipe, "config_type", OtherDefaults)
+    with pytest.raises(ConfigError, match=r"rate: 0\.5 then, 1e-05 now; settings\.drag: not there then, 1e-05 now"):
+        learn(run, tmp_path, quiet=True)
+    file = tmp_path / "settings.json"
+    begun = json.loads(file.read_text())
+    del begun["resolved"]
+    file.write_text(json.dumps(begun))
+    read_pinned(tmp_path, run)
+    assert "resolved" not in json.loads(file.read_text()), "nobody knows what an older run was begun with"
+    other = tmp_path / "other"
+    for _ in range(2):
+        read_pinned(other, run)
+    assert json.loads((other / "settings.json").read_text())["resolved"] == {"rate": 1e-5, "drag": 1e-5}
 
 
 @pytest.mark.parametrize("stops", [(13,), (10, 11, 31)])

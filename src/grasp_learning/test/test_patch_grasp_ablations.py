@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +15,13 @@ import yaml
 from grasp_core.config import ConfigError
 from grasp_learning import patch_grasp_ablations, patch_grasp_offline
 from grasp_learning.learn import learn
-from grasp_learning.patch_grasp_ablations import AMOUNTS, settings_of, variants
+from grasp_learning.patch_grasp_ablations import AMOUNTS, finished_rows, settings_of, variants
 from grasp_learning.protocols import OfflineProtocol, load_offline, load_protocol
 from grasp_learning.replay import EpisodeId, ReplayStore
-from grasp_learning.settings import LearningSettings, load_settings, read_pinned
+from grasp_learning.settings import LearningSettings, check_pinned, load_settings, read_pinned
 from grasp_policies.patch_grasp.behaviour import fields_of
+from grasp_policies.patch_grasp.learner import LearnSettings
+from grasp_policies.patch_grasp.recipe import PatchGraspRecipe, PatchGraspSettings
 from grasp_policies.patch_grasp.settings import PatchGraspConfig
 
 FIELDS = fields_of(PatchGraspConfig())
@@ -80,9 +84,10 @@ def test_the_offline_protocol_is_data() -> None:
 
 
 def test_one_command_tells_tries_apart(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = {file: file.stat().st_mtime_ns for file in (run / "offline" / "tries").rglob("*")}
+    tries = run / "offline" / "tries"
+    before = {file: file.stat().st_mtime_ns for file in tries.rglob("*")}
     assert patch_grasp_offline.main(["--train", str(run), "--protocol", str(run / "few.yaml"), "--most", "100"]) == 0
-    assert before == {file: file.stat().st_mtime_ns for file in before}, "tries that are there are only read"
+    assert before == {file: file.stat().st_mtime_ns for file in tries.rglob("*")}, "tries that are there are only read"
     found = json.loads((run / "offline" / "offline.json").read_text("utf-8"))
     names = [row["method"] for row in found["rows"]]
     assert names[0] == "smallest eigenvalue"
@@ -100,6 +105,53 @@ def test_tries_of_another_protocol_are_refused(run: Path, capsys: pytest.Capture
     assert "was begun with other settings" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("changed", "asked", "message"),
+    [
+        ({"cell_options": {}}, {}, "cell_options.split is None"),
+        ({"cell_options": {"split": "test"}}, {}, "cell_options.split is 'test'"),
+        ({}, {"split": "train"}, "split is 'train'; expected 'test'"),
+        ({"seed": 1000}, {}, "seed is 1000"),
+        ({}, {"recipe": "push_grasp"}, "recipe is 'push_grasp'"),
+        ({}, {}, "no finished checkpoint"),
+    ],
+)
+def test_what_was_learned_from_is_not_told_apart(
+    tmp_path: Path, changed: dict[str, Any], asked: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read_pinned(tmp_path / "run", load_settings(Path("patch_grasp.yaml")).with_values(**changed))
+    file = tmp_path / "asked.yaml"
+    file.write_text(yaml.safe_dump({**load_offline("offline").model_dump(), **asked}), encoding="utf-8")
+    assert patch_grasp_offline.main(["--train", str(tmp_path / "run"), "--protocol", str(file)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_tries_of_unknown_origin_are_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(run / "offline" / "tries" / "replay", tmp_path / "replay")
+    arguments = ["--train", str(run), "--protocol", str(run / "few.yaml"), "--test", str(tmp_path)]
+    assert patch_grasp_offline.main(arguments) == 2
+    assert "but no settings.json" in capsys.readouterr().err
+
+
+def test_tries_outlive_other_defaults_of_learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class OtherLearning(PatchGraspSettings):
+        learn: LearnSettings = LearnSettings(batch=7)
+
+    class OtherTries(PatchGraspSettings):
+        policy: PatchGraspConfig = PatchGraspConfig(object_height_m=0.01)
+
+    tries, learns = load_offline("offline").collection(), load_settings(Path("patch_grasp.yaml"))
+    read_pinned(tmp_path / "tries", tries)
+    read_pinned(tmp_path / "learns", learns)
+    monkeypatch.setattr(PatchGraspRecipe, "config_type", OtherLearning)
+    check_pinned(tmp_path / "tries", tries)
+    with pytest.raises(ConfigError, match=r"settings\.learn\.batch: \d+ then, 7 now"):
+        check_pinned(tmp_path / "learns", learns)
+    monkeypatch.setattr(PatchGraspRecipe, "config_type", OtherTries)
+    with pytest.raises(ConfigError, match=r"settings\.policy\.object_height_m: 0\.006 then, 0\.01 now"):
+        check_pinned(tmp_path / "tries", tries)
+
+
 def test_ablations_go_on_where_they_were(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wanted = ["--protocol", str(run / "few.yaml"), "--only", "bins", "1_stages", "no_aggregation"]
     assert patch_grasp_ablations.main(["--train", str(run), *wanted]) == 0
@@ -113,6 +165,12 @@ def test_ablations_go_on_where_they_were(run: Path, capsys: pytest.CaptureFixtur
     assert len((run / "ablations" / "ablations.md").read_text("utf-8").splitlines()) == 5
     assert patch_grasp_ablations.main(["--train", str(run), "--only", "nothing"]) == 2
     assert "no variant nothing" in capsys.readouterr().err
+    assert patch_grasp_ablations.main(["--train", str(run), *wanted[:3], "one_view"]) == 0
+    result = json.loads((run / "ablations" / "ablations.json").read_text("utf-8"))["rows"]
+    assert [row["method"] for row in result] == ["1_stages", "no_aggregation", "bins", "one_view"]
+    other = load_offline(wanted[1]).with_values(balance_seed=5)
+    assert len(finished_rows(run / "ablations", load_offline(wanted[1]))) == 4
+    assert finished_rows(run / "ablations", other) == [], "accuracies on other tries do not belong together"
 
 
 def test_each_variant_changes_what_its_name_says() -> None:

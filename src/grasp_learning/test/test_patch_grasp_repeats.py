@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 
 from grasp_core.actions import Grasp
+from grasp_core.camera import CameraFrame, Intrinsics
 from grasp_core.geometry import top_down
-from grasp_learning.patch_grasp_repeats import RepeatsArguments, moved, repeated, summary
+from grasp_core.observation import Observation
+from grasp_learning.patch_grasp_repeats import RepeatsArguments, interval, moved, repeated, run, summary
+from grasp_learning.plan import CollectionError
+from grasp_policies.patch_grasp.settings import PatchGraspConfig
 
 
 def test_labels_that_repeat_can_all_be_told() -> None:
@@ -29,6 +33,35 @@ def test_labels_by_chance_cannot_be_told() -> None:
     assert told["successes_lost"] == pytest.approx(0.7, abs=0.03)
     assert told["failures_held"] == pytest.approx(0.3, abs=0.03)
     assert told["best_balanced_accuracy"] == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_interval_is_as_wide_as_few_tries_are() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.random((150, 6)) < rng.choice([0.1, 0.7], 150, p=[0.75, 0.25])[:, None]
+    low, high = interval(labels, rng, 200) or (0.0, 0.0)
+    assert low < summary(labels)["best_balanced_accuracy"] < high
+    assert 0.03 < high - low < 0.2
+    assert interval(np.zeros((3, 4), bool), rng, 5) is None
+
+
+def test_tables_without_a_try_end_in_words() -> None:
+    config = PatchGraspConfig()
+    T = np.eye(4)
+    T[:3, :3] = np.diag([1.0, -1.0, -1.0])
+    T[:3, 3] = (0.645, 0.0, 1.74)
+    rgb, depth = np.full((60, 60, 3), 200, np.uint8), np.ones((60, 60), np.float32)
+    frame = CameraFrame(Intrinsics(60, 60, 60.0, 60.0, 29.5, 29.5), T, 0, rgb, depth)
+    empty = Observation({config.map.camera: frame}, {}, {}, 0)
+    seeds: list[int] = []
+
+    def reset(_scene: str, seed: int) -> Observation:
+        seeds.append(seed)
+        assert len(seeds) < 100, "it would go on for ever"
+        return empty
+
+    with pytest.raises(CollectionError, match="20 tables of scene wide_ten in a row gave no try"):
+        run(RepeatsArguments(tries=2), SimpleNamespace(reset=reset))
+    assert len(set(seeds)) == 20
 
 
 def test_a_moved_grasp_is_as_far_off_as_it_says() -> None:

@@ -55,6 +55,7 @@ def test_the_papers_network_has_the_papers_parameters() -> None:
 
 @pytest.mark.parametrize("use_depth", [True, False])
 def test_without_depth_heights_do_not_matter(use_depth: bool) -> None:
+    torch.manual_seed(0)
     network = PatchNetwork(PatchGraspConfig(network=NetworkSettings(channels=8, use_depth=use_depth))).eval()
     patches = torch.rand(2, 5, 25, 37)
     other = torch.cat([patches[:, :1] + 1.0, patches[:, 1:]], dim=1)
@@ -153,6 +154,9 @@ class FakeScorer:
         spike = np.all(pixels == (40, 40), axis=1)
         plateau = np.hypot(*(pixels - (100, 100)).T) < 8
         return np.repeat(np.where(spike, 0.95, np.where(plateau, 0.8, 0.1))[:, None], BINS, axis=1).astype(np.float32)
+
+    def near(self, state: object, pixels: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        return self.chances(state, pixels)[:, :5]
 
 
 def test_a_plateau_is_better_than_a_spike() -> None:

@@ -8,18 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
+from torch.nn import functional
 
 from grasp_core.config import ConfigError
+from grasp_policies.heightmaps.cutouts import batch_channels
 from grasp_policies.heightmaps.state import State
 from grasp_policies.patch_grasp import checkpoint
 from grasp_policies.patch_grasp.dataset import Augmentation, Patches, build, shown
 from grasp_policies.patch_grasp.learner import Learner, LearnSettings, scores_of
 from grasp_policies.patch_grasp.network import PatchNetwork
-from grasp_policies.patch_grasp.scoring import Scorer, aligned_patches, between
-from grasp_policies.patch_grasp.settings import BINS, NetworkSettings, PatchGraspConfig
+from grasp_policies.patch_grasp.scoring import Scorer, aligned_patches, between, evenly, reranked
+from grasp_policies.patch_grasp.settings import BINS, ActingSettings, GraspSettings, NetworkSettings, PatchGraspConfig
 from grasp_policies.patch_grasp.table import Choice, angle_of, place_of, tips_m, windows
 
 from .patch_grasp_toy import BINNED, ToyEpisodes, bar, holds, toy_config
@@ -78,11 +80,12 @@ def test_what_is_turned_as_a_whole_is_the_same_grasp(
 @settings(max_examples=10, deadline=None)
 def test_fingers_and_sides_may_be_swapped(seed: int) -> None:
     torch.manual_seed(seed)
-    fresh, patches = PatchNetwork(CONFIG).eval(), torch.rand(1, 5, 25, 37)
+    # A fresh network hardly tells patches apart: only exact numbers show that it does.
+    fresh, patches = PatchNetwork(CONFIG).eval().double(), torch.rand(1, 5, 25, 37, dtype=torch.float64)
     with torch.no_grad():
         for axes in ((2,), (3,), (2, 3)):
             torch.testing.assert_close(fresh.chances(patches.flip(axes)), fresh.chances(patches))
-        assert float((fresh.chances(patches.flip(2), 1) - fresh.chances(patches, 1)).abs()) > 1e-6
+        assert float((fresh.chances(patches.flip(2), 1) - fresh.chances(patches, 1)).abs()) > 1e-12
 
 
 @given(st.integers(350, 1500), st.integers(0, 900))
@@ -141,6 +144,29 @@ def test_few_angles_first_find_the_same_grasp(network: PatchNetwork) -> None:
     assert np.abs(every.chances - few.chances).mean() < 0.1
 
 
+@pytest.mark.parametrize("binned", [False, True])
+def test_neighbours_are_looked_at_from_near_the_chosen_angle(network: PatchNetwork, binned: bool) -> None:
+    config = toy_config(BINNED) if binned else CONFIG
+    scorer = Scorer(PatchNetwork(config) if binned else network, config)
+    state, rng = bar(config, 0.7), np.random.default_rng(0)
+    pixels, numbers = 80 + rng.integers(-4, 5, (70, 2)), rng.integers(BINS, size=70)
+    every, near = scorer.chances(state, pixels, views=1), scorer.near(state, pixels, numbers)
+    if binned:
+        np.testing.assert_array_equal(near, every)
+        return
+    beside = (numbers[:, None] + np.arange(-2, 3)) % BINS
+    inside = (beside == numbers[:, None] + np.arange(-2, 3)).all(axis=1)
+    wanted = np.take_along_axis(every, beside, axis=1)
+    np.testing.assert_allclose(near[inside], wanted[inside], atol=1e-5)
+    # Half a circle on it is the same grasp, seen from behind; the network knows that only nearly from one view.
+    np.testing.assert_allclose(near, wanted, atol=0.35)
+    along = Choice(80, 80, angle_of(4))
+    across = Choice(80, 80, angle_of(13))
+    found = reranked([(along, 0.5), (across, 0.5)], state, scorer, ActingSettings(), rng)
+    assert found[0][0] == across
+    assert found[1][1] < 0.3, "what holds the other way round says nothing of a grasp"
+
+
 def test_between_angles_scores_are_interpolated() -> None:
     coarse = np.array([[0.0, 0.3, 0.6, 0.3, 0.0, 0.0]], np.float32)
     found = between(coarse)
@@ -156,27 +182,93 @@ def test_patches_at_all_angles_are_those_at_each() -> None:
     wanted, _, _ = data.batch(np.arange(6))
     images = shown(data.height[:1], data.rgb[:1], tips_m(data.height[:1], CONFIG.grasp), CONFIG)
     torch.testing.assert_close(
-        aligned_patches(images, 6, (CONFIG.rows_px, CONFIG.patch_px)), wanted, atol=1e-4, rtol=0.0
+        aligned_patches(images, evenly(6), (CONFIG.rows_px, CONFIG.patch_px)), wanted, atol=1e-4, rtol=0.0
     )
 
 
-def test_checkpoints_of_before_the_choice_still_load(tmp_path: Path) -> None:
-    config = toy_config(BINNED)
-    old = PatchNetwork(config).eval()
-    checkpoint.save(tmp_path, old, config, {})
-    card = tmp_path / "card.yaml"
-    values = yaml.safe_load(card.read_text("utf-8"))
-    for name in ("head", "heights", "height_limit_m", "views", "use_colour", "across_px"):
-        del values["config"]["network"][name]
-    card.write_text(yaml.safe_dump({**values, "format": 1}), encoding="utf-8")
-    network, loaded = checkpoint.load(tmp_path)
-    assert loaded.network.head == "bins"
-    assert loaded.network.heights == "table"
-    patches = torch.rand(2, 5, 37, 37)
-    torch.testing.assert_close(network.chances(patches), old.chances(patches))
+# The card of a checkpoint of format 1, word for word but for the width and results.
+OLD_CARD = """
+format: 1
+policy: patch_grasp
+config:
+  map:
+    corner_m: [0.393, -0.252, 0.74]
+    pixels: 168
+    pixel_m: 0.003
+    max_height_m: 0.25
+    camera: head_camera
+  patch_px: 37
+  object_height_m: 0.006
+  colour_distance: 40.0
+  grasp:
+    low_m: [0.525, -0.195]
+    high_m: [0.765, 0.195]
+    arms:
+    - {arm: left, low_m: [0.525, 0.0], high_m: [0.765, 0.195]}
+    - {arm: right, low_m: [0.525, -0.195], high_m: [0.765, 0.0]}
+    depth_m: 0.03
+    floor_m: 0.004
+    tip_beyond_m: 0.0125
+    approach_m: 0.25
+  network:
+    trunk: small
+    channels: 4
+    use_depth: true
+    dropout: 0.3
+recipe: patch_grasp
+seed: 0
+"""
+
+
+def old_weights(rng: np.random.Generator) -> dict[str, torch.Tensor]:
+    """Tensors as format 1 named and shaped them: five convolutions, two fully connected layers."""
+    found = {}
+    for layer, shape in enumerate([(4, 5, 5, 5), (8, 4, 3, 3), (8, 8, 3, 3), (12, 8, 3, 3), (12, 12, 3, 3)]):
+        found[f"trunk.{layer}.0.weight"] = rng.normal(0.0, np.sqrt(2.0 / np.prod(shape[1:])), shape)
+        for name, low, high in (
+            ("weight", 0.8, 1.2), ("bias", -0.1, 0.1), ("running_mean", -0.1, 0.1), ("running_var", 0.5, 1.5)
+        ):  # fmt: skip
+            found[f"trunk.{layer}.1.{name}"] = rng.uniform(low, high, shape[0])
+    for name, shape in (("trunk.7", (24, 300)), ("head", (36, 24))):
+        found[f"{name}.weight"] = rng.normal(0.0, np.sqrt(2.0 / shape[1]), shape)
+        found[f"{name}.bias"] = rng.uniform(-0.1, 0.1, shape[0])
+    tensors = {name: torch.from_numpy(np.asarray(value, np.float32)) for name, value in found.items()}
+    return tensors | {f"trunk.{layer}.1.num_batches_tracked": torch.tensor(9) for layer in range(5)}
+
+
+def old_answers(w: dict[str, torch.Tensor], patches: torch.Tensor) -> torch.Tensor:
+    """What format 1 meant: chances [n, 18] of upright patches float32 [n, 5, 37, 37]."""
+    x = patches
+    for layer, (stride, padding) in enumerate([(2, 2), (2, 1), (1, 1), (2, 1), (1, 1)]):
+        x = functional.conv2d(x, w[f"trunk.{layer}.0.weight"], None, stride, padding)
+        norm = [w[f"trunk.{layer}.1.{n}"] for n in ("running_mean", "running_var", "weight", "bias")]
+        x = functional.batch_norm(x, *norm).relu()
+    x = functional.linear(x.flatten(1), w["trunk.7.weight"], w["trunk.7.bias"]).relu()
+    return functional.linear(x, w["head.weight"], w["head.bias"]).view(-1, BINS, 2).softmax(dim=-1)[..., 1]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_checkpoints_of_format_1_still_answer_as_they_did(tmp_path: Path, named: bool) -> None:
+    """``named``: the card says which trunk it is, as later ones of the format did."""
+    weights = old_weights(np.random.default_rng(0))
+    save_file(weights, tmp_path / "weights.safetensors")
+    card = OLD_CARD if named else OLD_CARD.replace("    trunk: small\n", "")
+    (tmp_path / "card.yaml").write_text(card, encoding="utf-8")
+    network, config = checkpoint.load(tmp_path)
+    assert (config.network.head, config.network.heights, config.rows_px) == ("bins", "table", 37)
+    patches = torch.rand(3, 5, 37, 37)
+    with torch.no_grad():
+        torch.testing.assert_close(network.chances(patches), old_answers(weights, patches))
+    # What it is shown of a table: heights above the table in units of 5 cm, what was seen, colours.
+    state = bar(config, 0.4)
+    height, rgb = windows(state, np.array([[80, 83]]), 37)
+    shown_then = batch_channels(height, rgb)
+    assert float(shown_then[0, 0].max()) == pytest.approx(0.8)
+    found = Scorer(network, config).chances(state, np.array([[80, 83]]))
+    np.testing.assert_allclose(found, old_answers(weights, shown_then).numpy(), atol=1e-5)
     # Tries that were taken up for another network are shown to this one as it knows them.
-    data = tries_at(CONFIG, [0.2], [1.0])
-    np.testing.assert_allclose(scores_of(network, data), scores_of(network, tries_at(config, [0.2], [1.0])))
+    data, own = tries_at(CONFIG, [0.2], [1.0]), tries_at(config, [0.2], [1.0])
+    np.testing.assert_allclose(scores_of(network, data), scores_of(network, own))
 
 
 def test_what_is_refused() -> None:
@@ -186,5 +278,21 @@ def test_what_is_refused() -> None:
         PatchGraspConfig.from_mapping({"network": {"head": "both"}}, "policy")
     with pytest.raises(ConfigError, match="at most patch_px, 37"):
         PatchGraspConfig.from_mapping({"network": {"across_px": 39}}, "policy")
-    with pytest.raises(ValueError, match="patch_px is 41"):
-        tries_at(CONFIG, [0.0], [0.0]).shown_to(toy_config(patch_px=41))
+    with pytest.raises(ConfigError, match=r"across_px is 24: odd or even as patch_px, 37, is"):
+        PatchGraspConfig.from_mapping({"network": {"across_px": 24}}, "policy")
+    assert PatchGraspConfig.from_mapping({"patch_px": 36, "network": {"across_px": 24}}).rows_px == 24
+    # Where nothing is as narrow as that, it does not matter.
+    for network in ({"head": "bins"}, {"trunk": "alexnet"}):
+        assert PatchGraspConfig.from_mapping({"patch_px": 20, "network": network}).rows_px == 20
+
+
+def test_tries_are_not_shown_to_a_network_for_others() -> None:
+    data = tries_at(CONFIG, [0.0], [0.0])
+    with pytest.raises(ConfigError, match="patch_px is 41"):
+        data.shown_to(toy_config(patch_px=41))
+    with pytest.raises(ConfigError, match=r"map\.pixel_m is 0\.002: the tries were made with 0\.003"):
+        data.shown_to(toy_config(map=CONFIG.map.with_values(pixel_m=0.002)))
+    with pytest.raises(ConfigError, match=r"grasp\.depth_m is 0\.02: the tries were made with 0\.03"):
+        data.shown_to(toy_config(grasp=GraspSettings(depth_m=0.02)))
+    elsewhere = toy_config(grasp=GraspSettings(high_m=(0.7, 0.1)))
+    assert data.shown_to(elsewhere).config == elsewhere

@@ -13,9 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from grasp_core.config import ConfigError
 from grasp_policies.heightmaps.cutouts import HEIGHT_SCALE_M, batch_channels, turned
 from grasp_policies.patch_grasp.settings import PatchGraspConfig
 from grasp_policies.patch_grasp.table import bin_of, tips_m
+
+# What makes another grasp at the same place; where grasps may be, and which arm makes them, does not.
+MOTION = ("depth_m", "floor_m", "tip_beyond_m", "approach_m")
 
 
 class Episodes(Protocol):
@@ -118,10 +122,17 @@ class Patches:
         """The same tries for a network of another configuration.
 
         Raises:
-            ValueError: its patches do not fit into the windows that were kept.
+            ConfigError: its patches do not fit into the windows that were kept, its pixels have another size, or its
+                grasps are other grasps than those that were tried.
         """
+        made, asked = self.config, config
+        pairs = {"map.pixel_m": (made.map.pixel_m, asked.map.pixel_m)}
+        pairs |= {f"grasp.{n}": (getattr(made.grasp, n), getattr(asked.grasp, n)) for n in MOTION}
+        for name, (then, now) in pairs.items():
+            if then != now:
+                raise ConfigError(f"{name} is {now}: the tries were made with {then}")
         if config.window_px > self.height.shape[-1]:
-            raise ValueError(
+            raise ConfigError(
                 f"patch_px is {config.patch_px}: needs windows of {config.window_px} pixels, "
                 f"{self.height.shape[-1]} were kept"
             )

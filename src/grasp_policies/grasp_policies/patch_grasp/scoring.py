@@ -18,6 +18,8 @@ from grasp_policies.patch_grasp.settings import BINS, ActingSettings, PatchGrasp
 from grasp_policies.patch_grasp.table import Choice, angle_of, tips_m, windows
 
 BATCH = 256
+# Angles on either side of a grasp's own at which its neighbours are looked at.
+BESIDE = 2
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,18 @@ class Scorer:
 
     def chances(self, state: State, pixels: NDArray[np.int64], views: int | None = None) -> NDArray[np.float32]:
         """Chance of a grasp at pixels [n, 2] and all angles, [n, 18]; ``views`` as in ``PatchNetwork.chances``."""
-        return self._at(state, pixels, BINS, views)
+        return self._at(state, pixels, None if self.config.network.head == "bins" else evenly(BINS), views)
+
+    def near(self, state: State, pixels: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Chances at pixels [n, 2] around an angle each: [n, 5], at angle ``numbers`` [n] and two on either side.
+
+        A network that is shown patches as they lie tells all 18 at once: then [n, 18]. One view.
+        """
+        if self.config.network.head == "bins":
+            return self.chances(state, pixels, views=1)
+        beside = np.asarray(numbers)[:, None] + np.arange(-BESIDE, BESIDE + 1)
+        turns = torch.from_numpy((beside * (np.pi / BINS)).astype(np.float32))
+        return self._at(state, pixels, turns, 1)
 
     def sample(self, state: State, mask: NDArray[np.bool_], count: int, rng: np.random.Generator) -> Weighed:
         """Weigh ``count`` random pixels of a region (all of them where it has fewer).
@@ -70,25 +83,27 @@ class Scorer:
             places = places[rng.choice(len(places), count, replace=False)]
         if self.config.network.head == "bins" or self._coarse == BINS:
             return Weighed(places, self.chances(state, places, views=1))
-        coarse = self._at(state, places, self._coarse, 1)
+        coarse = self._at(state, places, evenly(self._coarse), 1)
         found = between(coarse)
         best = np.argsort(-coarse.max(axis=1, initial=0.0), kind="stable")[: int(np.ceil(self._fine * len(places)))]
         found[best] = self.chances(state, places[best], views=1)
         return Weighed(places, found)
 
     @torch.no_grad()
-    def _at(self, state: State, pixels: NDArray[np.int64], angles: int, views: int | None) -> NDArray[np.float32]:
-        """Chances [n, angles] at so many angles, evenly over half a circle; an upright patch tells all 18 at once."""
-        aligned = self.config.network.head == "aligned"
-        each = angles if aligned else 1
-        found = [np.zeros((0, angles), np.float32)]
-        size = max(1, BATCH // each)
+    def _at(
+        self, state: State, pixels: NDArray[np.int64], turns: Tensor | None, views: int | None
+    ) -> NDArray[np.float32]:
+        """Chances [n, angles] of pixels [n, 2] at angles as for ``aligned_patches``, or upright patches at all 18."""
+        each = BINS if turns is None else turns.shape[-1]
+        found = [np.zeros((0, each), np.float32)]
+        size = BATCH if turns is None else max(1, BATCH // each)
         for begin in range(0, len(pixels), size):
-            images = around(state, pixels[begin : begin + size], self.config)[:, self.network.channels]
-            if aligned:
-                images = aligned_patches(images.to(self._device), angles, (self.config.rows_px, self.config.patch_px))
-            chances = self.network.chances(images.to(self._device), views)
-            found.append(chances.cpu().numpy().reshape(-1, angles))
+            part = slice(begin, begin + size)
+            images = around(state, pixels[part], self.config)[:, self.network.channels].to(self._device)
+            if turns is not None:
+                some = turns if turns.ndim == 1 else turns[part]
+                images = aligned_patches(images, some, (self.config.rows_px, self.config.patch_px))
+            found.append(self.network.chances(images, views).cpu().numpy().reshape(-1, each))
         return np.concatenate(found)
 
 
@@ -98,19 +113,28 @@ def around(state: State, pixels: NDArray[np.int64], config: PatchGraspConfig) ->
     return shown(height, rgb, tips_m(height, config.grasp), config)
 
 
-def aligned_patches(images: Tensor, angles: int, shape: tuple[int, int]) -> Tensor:
-    """Patches from the middle of images [n, c, w, w], turned to each of so many angles: [n * angles, c, *shape].
+def evenly(angles: int) -> Tensor:
+    """So many angles over half a circle, from 0, float32 [angles]."""
+    return torch.arange(angles, dtype=torch.float32) * (np.pi / angles)
 
-    One grid serves all images, which is what makes thousands of patches affordable.
+
+def aligned_patches(images: Tensor, turns: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Patches from the middle of images [n, c, w, w], turned to each of k angles: [n * k, c, *shape].
+
+    Args:
+        images: with room to turn in.
+        turns: angles in rad, [k] for all images, whose one grid is what makes thousands of patches affordable; or
+            [n, k] for each its own.
+        shape: rows and columns of a patch.
     """
     count, channels, edge = images.shape[:3]
-    (rows, columns), device = shape, images.device
-    turn = torch.arange(angles, device=device, dtype=torch.float32) * (np.pi / angles)
+    (rows, columns), device, angles = shape, images.device, turns.shape[-1]
     across, along = (torch.arange(n, device=device, dtype=torch.float32) - 0.5 * (n - 1) for n in shape)
     v, u = torch.meshgrid(across, along, indexing="ij")
-    cos, sin = torch.cos(turn)[:, None, None], torch.sin(turn)[:, None, None]
+    turns = turns.to(device).reshape(-1, angles, 1, 1)
+    cos, sin = torch.cos(turns), torch.sin(turns)
     grid = torch.stack([cos * u - sin * v, sin * u + cos * v], dim=-1) * (2.0 / edge)
-    grid = grid.reshape(1, angles * rows, columns, 2).expand(count, -1, -1, -1)
+    grid = grid.reshape(-1, angles * rows, columns, 2).expand(count, -1, -1, -1)
     found = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     found = found.view(count, channels, angles, rows, columns).transpose(1, 2)
     return found.reshape(count * angles, channels, rows, columns)
@@ -169,7 +193,9 @@ def reranked(
 ) -> list[tuple[Choice, float]]:
     """The best grasps by the mean of their neighbours' best scores: a plateau before a spike (section IV-F).
 
-    The arm is a few millimetres off; a grasp that is good only where it is, is not good.
+    The arm is a few millimetres off; a grasp that is good only where it is, is not good. A neighbour's best is that of
+    the grasp's own angle and of two on either side, up to 20 degrees off: what would hold there only the other way
+    round says nothing of this grasp. A network with an output for each of 18 angles tells the best of them all.
     """
     chosen = best[: settings.rerank_best]
     radius = settings.neighbour_m / scorer.config.map.pixel_m
@@ -177,7 +203,8 @@ def reranked(
     centres = np.array([(c.row, c.column) for c, _ in chosen])
     places = np.repeat(centres, settings.rerank_neighbours, axis=0) + offsets
     places = np.clip(places, 0, scorer.config.map.pixels - 1)
-    scores = scorer.chances(state, places, views=1).max(axis=1).reshape(len(chosen), -1).mean(axis=1)
+    numbers = np.repeat([c.bin for c, _ in chosen], settings.rerank_neighbours)
+    scores = scorer.near(state, places, numbers).max(axis=1).reshape(len(chosen), -1).mean(axis=1)
     return [(chosen[i][0], float(scores[i])) for i in np.argsort(-scores, kind="stable")]
 
 

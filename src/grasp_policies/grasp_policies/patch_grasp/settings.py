@@ -70,7 +70,8 @@ class NetworkSettings(Config):
     """``aligned`` is shown a patch turned into the grasp, and one output serves every angle, so that every try teaches
     all of them; ``bins`` is shown the patch as it lies and has an output for each of 18 angles (paper)."""
     across_px: Annotated[int, Field(ge=9, le=255)] | None = 25
-    """Rows of an aligned patch, across the closing direction; none for a square (paper: square)."""
+    """Rows of an aligned patch, across the closing direction, at most ``patch_px`` and odd or even as that is; none for
+    a square (paper: square)."""
     heights: Literal["fingertips", "table"] = "fingertips"
     """What heights are told from: where the fingertips go down to at this patch, or the table (paper: no heights)."""
     height_limit_m: Positive = 0.04
@@ -122,16 +123,26 @@ class PatchGraspConfig(Config):
 
     @model_validator(mode="after")
     def _across_fits(self) -> Self:
-        if self.network.across_px is not None and self.network.across_px > self.patch_px:
-            raise ValueError(f"network.across_px is {self.network.across_px}: at most patch_px, {self.patch_px}")
+        across = self.network.across_px
+        if not self._narrow or across is None:
+            return self
+        if across > self.patch_px:
+            raise ValueError(f"network.across_px is {across}: at most patch_px, {self.patch_px}")
+        # Else the middle of a patch that is learned from would lie half a pixel beside that of one that is acted on.
+        if (self.patch_px - across) % 2:
+            raise ValueError(
+                f"network.across_px is {across}: odd or even as patch_px, {self.patch_px}, is; none for a square"
+            )
         return self
+
+    @property
+    def _narrow(self) -> bool:
+        return self.network.head == "aligned" and self.network.trunk != "alexnet"
 
     @property
     def rows_px(self) -> int:
         """Rows of a patch as the network sees it; it has ``patch_px`` columns."""
-        network = self.network
-        narrow = network.head == "aligned" and network.trunk != "alexnet" and network.across_px is not None
-        return network.across_px or self.patch_px if narrow else self.patch_px
+        return (self.network.across_px or self.patch_px) if self._narrow else self.patch_px
 
     @property
     def window_px(self) -> int:
