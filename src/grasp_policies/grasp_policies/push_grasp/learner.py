@@ -44,7 +44,7 @@ class LearnSettings(Config):
     batch: Annotated[int, Field(ge=2)] = 64
     """Tries of each primitive an update (paper: 1 and one replayed)."""
     epochs: Annotated[float, Field(gt=0.0)] = 12.0
-    """Passes over the larger primitive's tries in a stage."""
+    """Passes over the larger primitive's tries in a stage, on average where the newest are drawn oftener."""
     loss: Literal["cross_entropy", "huber"] = "cross_entropy"
     """Between Q / q_max and y / q_max; ``huber`` as in the paper."""
     sampling: Literal["uniform", "prioritised", "opposite"] = "uniform"
