@@ -42,7 +42,7 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Estimate:
 
 
 def bootstrap(values: Sequence[float], confidence: float = 0.95, seed: int = 0, draws: int = 10_000) -> Estimate:
-    """Mean of per-run values with a percentile bootstrap interval.
+    """Mean of per-run values with a percentile bootstrap interval; of one run the bounds are nan: it tells no spread.
 
     Raises:
         ValueError: no values.
@@ -50,6 +50,8 @@ def bootstrap(values: Sequence[float], confidence: float = 0.95, seed: int = 0, 
     x = np.asarray(values, dtype=np.float64)
     if x.size == 0:
         raise ValueError("no values to average")
+    if x.size == 1:
+        return Estimate(float(x[0]), float("nan"), float("nan"), 1)
     if np.ptp(x) == 0.0:
         return Estimate(float(x[0]), float(x[0]), float(x[0]), int(x.size))
     interval = stats.bootstrap(

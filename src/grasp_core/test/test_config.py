@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -110,3 +112,9 @@ def test_bootstrap_is_seeded_and_brackets_the_mean():
     assert one.low < one.mean < one.high
     with pytest.raises(ValueError, match="no values"):
         statistics.bootstrap([])
+
+
+def test_a_mean_of_one_run_has_no_interval():
+    estimate = statistics.bootstrap([0.7])
+    assert (estimate.mean, estimate.n) == (0.7, 1)
+    assert math.isnan(estimate.low) and math.isnan(estimate.high)

@@ -300,14 +300,18 @@ def _evaluate(args: EvaluateArguments) -> int:
         args.cell, protocol, contestants, args.seed, args.workers or default_workers(), args.device, args.json_file
     )
     if results is None:
+        kept = f"{args.json_file}.runs.jsonl keeps the finished runs, the same command goes on"
+        print(f"interrupted; {kept}" if args.json_file is not None else "interrupted; nothing is kept without --json")
         return 130
     print(markdown(results))
     if args.json_file is not None:
         told = results[0] if len(results) == 1 else {"policies": results}
         write_json(args.json_file, {**told, "origin": origin()})
         args.json_file.with_name(f"{args.json_file.name}.runs.jsonl").unlink(missing_ok=True)
+        log.info("wrote %s", args.json_file)
     if args.png is not None:
         plot(results, args.png)
+        log.info("wrote %s", args.png)
     return 0
 
 

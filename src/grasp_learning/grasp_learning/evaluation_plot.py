@@ -30,21 +30,25 @@ def plot(results: Sequence[Mapping[str, Any]], file: Path) -> None:
     for number, result in enumerate(results):
         shift = (number - 0.5 * (len(results) - 1)) * width
         there = [(k, result[name]) for k, name in enumerate(METRICS) if result[name]["mean"] is not None]
-        _bars(axes[0], there, shift, width, f"{result['label']} ({result['completion']['n']} runs)")
+        _bars(axes[0], there, shift, width, f"{result['label']} ({_runs(result['completion']['n'])})")
         if by_place:
             met = [(k, result["by_place"][p]["completion"]) for k, p in enumerate(places) if p in result["by_place"]]
             _bars(axes[1], [(k, values) for k, values in met if values["mean"] is not None], shift, width)
-    axes[0].set(
-        title=str(results[0]["protocol"]["description"]), ylabel="per cent, intervals of 95 %", ylim=(0.0, 105.0)
-    )
+    figure.suptitle(str(results[0]["protocol"]["description"]), fontsize=11)
+    axes[0].set(ylabel="per cent, intervals of 95 %", ylim=(0.0, 105.0))
     axes[0].set_xticks(range(len(METRICS)), [name.replace("_", " ") for name in METRICS])
-    axes[0].legend(fontsize=8, loc="lower right")
+    # Below the axes: the bars are as high as the picture.
+    axes[0].legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=min(3, len(results)))
     if by_place:
         names = [place.removesuffix(".txt").replace("_", " ") for place in places]
         axes[1].set_xticks(range(len(places)), names, rotation=40, ha="right", fontsize=8)
-        axes[1].set(title="completion by case", ylim=(0.0, 105.0))
+        axes[1].set(ylabel="completion by case, per cent", ylim=(0.0, 105.0))
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=100)
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
 
 
 def _bars(
@@ -52,8 +56,10 @@ def _bars(
 ) -> None:
     """Bars in per cent with their intervals; what was not met has none."""
     means = [100.0 * values["mean"] for _, values in there]
+    # A mean of one run has no interval.
+    bounds = [(values["low"], values["high"]) for _, values in there]
     around = [
-        [100.0 * (values["mean"] - values["low"]) for _, values in there],
-        [100.0 * (values["high"] - values["mean"]) for _, values in there],
+        [0.0 if low is None else mean - 100.0 * low for mean, (low, _) in zip(means, bounds, strict=True)],
+        [0.0 if high is None else 100.0 * high - mean for mean, (_, high) in zip(means, bounds, strict=True)],
     ]
     axes.bar([k + shift for k, _ in there], means, width, yerr=around, capsize=3.0, label=label)

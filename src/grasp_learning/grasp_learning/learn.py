@@ -141,6 +141,11 @@ def _learn(args: LearnArguments) -> int:
     print(table(ReplayReader(args.replay or args.out / "replay").statistics(), [s.name for s in settings.stages]))
     hours = ", ".join(f"{part} {value:.2f}" for part, value in report["core_hours"].items())
     print(f"processor core hours: {report['core_hours_in_all']:.2f} ({hours})")
+    made = [checkpoint_folder(args.out, settings, number) for number in range(len(settings.stages))]
+    if finished and made[-1].exists():
+        print(f"checkpoint: {made[-1]}")
+    elif not finished:
+        print("interrupted; what was collected and learned is kept, the same command goes on")
     return 0 if finished else 130
 
 

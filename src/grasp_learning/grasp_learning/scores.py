@@ -119,6 +119,8 @@ def _line(label: str, result: Mapping[str, Any]) -> str:
 def _percent(values: Mapping[str, Any]) -> str:
     if values["mean"] is None:
         return "-"
+    if values["low"] is None:
+        return f"{100 * values['mean']:.1f} %"
     return f"{100 * values['mean']:.1f} [{100 * values['low']:.1f}, {100 * values['high']:.1f}] %"
 
 

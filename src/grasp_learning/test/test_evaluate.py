@@ -17,6 +17,7 @@ from grasp_learning import collect, contestants, evaluate, learn, train
 from grasp_learning.judging import LookJudge, TruthJudge
 from grasp_learning.protocols import Protocol, RunOrder, load_protocol, orders
 from grasp_learning.runs import RunRow, run_once
+from grasp_learning.evaluation_plot import plot
 from grasp_learning.scores import by_place, markdown, score
 from grasp_learning.settings import LearningSettings, StageSettings
 
@@ -104,6 +105,15 @@ def test_no_complete_run_has_no_mean():
     found = score([play("n", 1)])
     assert found["grasp_success"] == {"mean": None, "low": None, "high": None, "n": 0}
     json.dumps(found, allow_nan=False)
+
+
+def test_a_mean_of_one_run_is_told_without_an_interval(tmp_path):
+    found = score([play("mg", 4)])
+    assert found["grasp_success"] == {"mean": pytest.approx(0.8), "low": None, "high": None, "n": 1}
+    result = {"label": "x", **found, "by_place": {}, "protocol": {"description": "one run"}}
+    assert "| 80.0 % |" in markdown([result])
+    plot([result], tmp_path / "one.png")
+    assert (tmp_path / "one.png").stat().st_size > 0
 
 
 def test_a_grasp_after_a_push_is_told_apart():
