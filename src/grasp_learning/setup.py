@@ -21,6 +21,7 @@ setup(
         "safetensors",
         "zarr",
         "tyro",
+        "filelock",
         "tqdm",
         "matplotlib",
         "tensorboard",

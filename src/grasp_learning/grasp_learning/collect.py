@@ -25,6 +25,7 @@ from pydantic import Field
 from tqdm import tqdm
 
 from grasp_core.config import Config
+from grasp_learning.folder_lock import alone
 from grasp_learning.plan import CollectionError, Plan
 from grasp_learning.replay import EpisodeId, ReplayStore, StageCount
 from grasp_learning.settings import LearningSettings, load_settings, read_pinned
@@ -107,7 +108,12 @@ class Collector:
 
         Raises:
             CollectionError: a worker cannot start, or episode after episode fails.
+            ConfigError: another process collects into this folder.
         """
+        with alone(self._folder, "collect"):
+            return self._run(total)
+
+    def _run(self, total: int) -> bool:
         removed = self.store.remove_unfinished()
         if removed:
             log.info("removed %d unfinished files of an earlier run", removed)

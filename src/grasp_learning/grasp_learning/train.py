@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from grasp_core.config import Config, ConfigError
 from grasp_learning.curve import Curve
+from grasp_learning.folder_lock import alone
 from grasp_learning.replay import ReplayReader
 from grasp_learning.settings import LearningSettings, load_settings, read_pinned
 from grasp_learning.state_file import load_state, save_state
@@ -95,8 +96,12 @@ class Trainer:
 
         Raises:
             ReplayError: the store or the saved state is not this run's.
-            ConfigError: an earlier stage is not finished.
+            ConfigError: an earlier stage is not finished, or another process trains in this folder.
         """
+        with alone(self._folder, "train"):
+            return self._run(total, more)
+
+    def _run(self, total: int | None, more: int | None) -> bool:
         settings, stage = self._settings, self._settings.stages[self._stage]
         meter = Meter(self._folder, "train", stage.name)
         self._take_over_earlier_stage()

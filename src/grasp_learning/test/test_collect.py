@@ -123,6 +123,21 @@ def test_total_and_more_on_the_command_line(tmp_path, settings, capsys):
     assert "there is s0" in capsys.readouterr().err
 
 
+def test_two_processes_do_not_collect_into_one_folder(tmp_path, settings):
+    holder = (
+        "import sys; from pathlib import Path; from grasp_learning.folder_lock import alone\n"
+        "with alone(Path(sys.argv[1]), 'collect'): print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", holder, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(ConfigError, match="another collect is at work"):
+            Collector(settings(), 0, tmp_path, quiet=True).run(3)
+        other.kill()
+    assert Collector(settings(), 0, tmp_path, quiet=True).run(3), "a killed process lets go"
+
+
 def test_an_interrupt_lets_running_episodes_end(tmp_path, settings):
     file, out = tmp_path / "run.yaml", tmp_path / "out"
     run = settings(stage={"tries": 100_000}, cell_options={"sleep_s": 0.01})
