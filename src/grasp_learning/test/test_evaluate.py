@@ -14,10 +14,10 @@ from grasp_core.config import Config, ConfigError
 from grasp_core.geometry import look_at, top_down
 from grasp_core.observation import Observation
 from grasp_learning import collect, contestants, evaluate, learn, train
+from grasp_learning.evaluation_plot import plot
 from grasp_learning.judging import LookJudge, TruthJudge
 from grasp_learning.protocols import Protocol, RunOrder, load_protocol, orders
 from grasp_learning.runs import RunRow, run_once
-from grasp_learning.evaluation_plot import plot
 from grasp_learning.scores import by_place, markdown, score
 from grasp_learning.settings import LearningSettings, StageSettings
 
