@@ -31,11 +31,21 @@ done_with() { printf '%s' "$HERE $2" > "$STAMPS/$1"; }
 names_in() { sed 's/#.*//; s/[[:space:]]//g; /^$/d' "$1"; }
 key_of() { cat "$@" 2>/dev/null | sha256sum | cut -c1-16; }
 
-# Runs a command quietly into a log and shows the log's end only when it fails.
+# In a terminal: the latest line that comes in, over the one before. Elsewhere nothing.
+latest_line() {
+    if [ -t 1 ]; then
+        awk -v width="$(tput cols 2>/dev/null || echo 80)" \
+            '{ gsub(/[[:cntrl:]]/, " "); printf "\r\033[K  %s", substr($0, 1, width - 4); fflush() } END { printf "\r\033[K" }'
+    else
+        cat > /dev/null
+    fi
+}
+
+# Runs a command into a log and shows the log's end only when it fails.
 quietly() {
     local log="$1"; shift
     mkdir -p .ws/log
-    if ! "$@" > ".ws/log/$log" 2>&1; then
+    if ! "$@" 2>&1 | tee ".ws/log/$log" | latest_line; then
         tail -n 40 ".ws/log/$log" >&2
         fail "this step failed; the whole output is in .ws/log/$log"
     fi
