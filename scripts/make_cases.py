@@ -1,17 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write the hard arrangements of ``config/scenes/cases`` and ``cases_blocks``: packed blocks, and one block alone.
+"""Write the hard arrangements of ``config/scenes``: packed blocks, and one block alone.
 
-An arrangement is a list of ``(block, x, y, turn)`` in millimetres and degrees around the pack's middle; the blocks
-stand on the table. Each pack is wider than the gripper opens, and leaves no gap that a finger fits into beside any of
-its blocks; ``grasp_sim.scenes.room`` proves it for 24 closing directions before a file is written.
-
-``cases_blocks`` came first, of toy blocks alone. A hand that straddles a corner often turns a small block out of such a
-pack as it closes; ``cases`` has tiles at the corners, where the pads slide off.
+They are drawn in ``case_drawings.py``. Each pack is wider than the gripper opens, and leaves no gap that a finger fits
+into beside any of its blocks; ``grasp_sim.scenes.room`` proves it for 24 closing directions before a file is written.
 
 ``python scripts/make_cases.py`` (with ``env.sh`` sourced) writes the files again, with ``--picture FILE`` a sheet of
-``cases``, seen from the front, and with ``--straddle N`` tries in simulation how many of N grasps that straddle any
-part of a pack, drawn at random, lift something out of it (two seconds each).
+the first set, seen from the front, and with ``--straddle N`` tries in simulation how many of N grasps that straddle any
+part of a pack, drawn at random, lift something out of it (two seconds each). ``--sets cases_unseen`` does so for that
+set alone.
 """
 
 from __future__ import annotations
@@ -22,6 +19,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+from case_drawings import EDGE, SETS, Piece
 from scipy.spatial.transform import Rotation
 
 from grasp_core.geometry import transform
@@ -31,13 +29,10 @@ from grasp_sim.scenes.cases import CaseObject, write_case
 from grasp_sim.scenes.room import holds, solid_of, straddles
 
 SCENES = Path(__file__).resolve().parents[1] / "config" / "scenes"
-# The middle of the paper's workspace, and what is left between neighbours (mm).
+# The middle of the paper's workspace.
 MIDDLE_M = (-0.5, 0.0)
-GAP_MM = 0.4
 # Fingertips go this far below the top of what is grasped, as push_grasp's do.
 GRASP_DEPTH_M = 0.030
-# A plank that stands on its long edge.
-EDGE = "plank on edge"
 COLOURS = (
     (0.88, 0.34, 0.35),
     (0.31, 0.47, 0.66),
@@ -46,149 +41,8 @@ COLOURS = (
     (0.93, 0.79, 0.28),
     (0.69, 0.48, 0.63),
     (0.46, 0.72, 0.70),
+    (0.61, 0.46, 0.37),
 )
-
-Piece = tuple[str, float, float, float]
-
-
-def stacked(*rows: tuple[float, list[Piece]]) -> list[Piece]:
-    """Rows side by side along y, each ``(width, pieces)`` with the pieces around the row's own middle."""
-    total = sum(width for width, _ in rows) + GAP_MM * (len(rows) - 1)
-    y, pieces = -0.5 * total, []
-    for width, row in rows:
-        pieces += [(block, px, py + y + 0.5 * width, turn) for block, px, py, turn in row]
-        y += width + GAP_MM
-    return pieces
-
-
-def brick() -> tuple[float, list[Piece]]:
-    """One brick along x."""
-    return 48.0, [("brick", 0.0, 0.0, 0.0)]
-
-
-def bricks() -> tuple[float, list[Piece]]:
-    """Two bricks end to end."""
-    x = 58.0 + 0.5 * GAP_MM
-    return 48.0, [("brick", -x, 0.0, 0.0), ("brick", x, 0.0, 0.0)]
-
-
-def edge() -> tuple[float, list[Piece]]:
-    """One plank on its edge along x."""
-    return 20.0, [(EDGE, 0.0, 0.0, 0.0)]
-
-
-def door(sign: float) -> tuple[float, list[Piece]]:
-    """An arch with a half cylinder in its passage, which opens towards ``-sign`` y."""
-    turn = 0.0 if sign > 0 else 180.0
-    return 52.0, [("arch", 0.0, 0.0, turn), ("half_cylinder", 0.0, sign * (-26.0 + 12.6), turn)]
-
-
-def eye(pupil: str) -> tuple[float, list[Piece]]:
-    """Two arches whose passages make one round hole, and what stands in it."""
-    y = 26.0 + 0.5 * GAP_MM
-    return 104.0 + GAP_MM, [("arch", 0.0, y, 0.0), ("arch", 0.0, -y, 180.0), (pupil, 0.0, 0.0, 0.0)]
-
-
-def wedges(x: float, y: float, turn: float) -> list[Piece]:
-    """Two wedges as a box of 68 x 48 mm, the long side along ``turn``."""
-    # Their slopes face each other across the gap; the frame of a wedge is the middle of its box.
-    shift = 0.5 * GAP_MM
-    c, s = math.cos(math.radians(turn)), math.sin(math.radians(turn))
-    u, v = shift * 48.0 / math.hypot(68.0, 48.0), shift * 68.0 / math.hypot(68.0, 48.0)
-    return [
-        ("wedge", x - c * u + s * v, y - s * u - c * v, turn),
-        ("wedge", x + c * u - s * v, y + s * u + c * v, turn + 180.0),
-    ]
-
-
-def cube_and_wedges() -> tuple[float, list[Piece]]:
-    """A cube and two wedges, together as long as a brick."""
-    return 48.0, [("cube", -34.0 - 0.5 * GAP_MM, 0.0, 0.0), *wedges(24.0 + 0.5 * GAP_MM, 0.0, 0.0)]
-
-
-def square(x: float, y: float) -> list[Piece]:
-    """Two triangles as a square of 68 mm."""
-    d = 0.5 * (47.8 + GAP_MM) / math.sqrt(2.0)
-    return [("triangle", x - d, y + d, 45.0), ("triangle", x + d, y - d, 225.0)]
-
-
-def ring() -> list[Piece]:
-    """Four bricks around a hole of 68 mm, the end of each against the side of the next."""
-    a, b = 0.5 * (48.0 + GAP_MM), 0.5 * (116.0 + GAP_MM)
-    return [("brick", -a, -b, 0.0), ("brick", b, -a, 90.0), ("brick", a, b, 0.0), ("brick", -b, a, 90.0)]
-
-
-def planks(count: int) -> list[Piece]:
-    """Planks that lie side by side."""
-    return stacked(*[(48.0, [("plank", 0.0, 0.0, 0.0)])] * count)
-
-
-def slab() -> tuple[float, list[Piece]]:
-    """One slab along x."""
-    return 84.0, [("slab", 0.0, 0.0, 0.0)]
-
-
-def slabs() -> tuple[float, list[Piece]]:
-    """Two slabs end to end."""
-    x = 58.0 + 0.5 * GAP_MM
-    return 84.0, [("slab", -x, 0.0, 0.0), ("slab", x, 0.0, 0.0)]
-
-
-def half_disc(sign: float) -> tuple[float, list[Piece]]:
-    """Two quarters as half a disc, round towards ``sign`` y."""
-    x = 37.5 + 0.5 * GAP_MM
-    turns = (0.0, 90.0) if sign > 0 else (270.0, 180.0)
-    return 75.0, [("quarter", x, 0.0, turns[0]), ("quarter", -x, 0.0, turns[1])]
-
-
-# Name, pack, middle of the pack and its turn (mm, degrees), the block alone with its place (mm, degrees).
-CASES: list[tuple[str, list[Piece], tuple[float, float, float], Piece]] = [
-    ("01_wheel", stacked(half_disc(-1), half_disc(1)), (-30, 30, 20), ("cube", 120, -120, 15)),
-    ("02_four_slabs", stacked(slabs(), slabs()), (20, -20, 0), ("hexagon", -150, 150, 40)),
-    (
-        "03_brick_and_plank_between_slabs",
-        stacked(slab(), brick(), edge(), slab()), (20, 20, -25), ("cylinder", -140, -150, 0),
-    ),
-    ("04_plank_on_edge_between_slabs", stacked(slab(), edge(), slab()), (40, -30, 35), ("wedge", -120, 120, 0)),
-    ("05_three_slabs", stacked(slab(), slab(), slab()), (-20, 0, 10), ("cylinder", 145, 125, 0)),
-    ("06_half_disc_on_a_slab", stacked(slab(), half_disc(1)), (-20, -30, -15), ("brick", 110, 130, 50)),
-    ("07_brick_between_slabs", stacked(slab(), brick(), slab()), (30, 10, 60), ("cube", -125, -140, 70)),
-    (
-        "08_cube_and_wedges_between_slabs",
-        stacked(slab(), cube_and_wedges(), slab()), (0, -10, -50), ("half_cylinder", -100, 150, 80),
-    ),
-    (
-        "09_two_bricks_between_four_slabs",
-        stacked(slabs(), bricks(), slabs()), (-20, 40, 0), ("triangle", 140, -160, 20),
-    ),
-    ("10_door_between_slabs", stacked(slab(), door(1), slab()), (-20, -20, 75), ("arch", 120, 145, 10)),
-    ("11_eye_between_slabs", stacked(slab(), eye("hexagon"), slab()), (10, 10, -70), ("plank", 120, -150, 30)),
-]  # fmt: skip
-
-
-# The same, of toy blocks alone.
-BLOCK_CASES: list[tuple[str, list[Piece], tuple[float, float, float], Piece]] = [
-    ("01_pillar_in_an_eye", stacked(brick(), eye("cylinder")), (-30, 30, 20), ("cube", 120, -120, 15)),
-    ("02_three_bricks", stacked(brick(), brick(), brick()), (20, -20, 0), ("hexagon", -130, 120, 40)),
-    ("03_ring_around_a_square", [*ring(), *square(0, 0)], (20, 20, -25), ("cylinder", -120, -140, 0)),
-    ("04_two_doors_in_a_wall", stacked(door(1), brick(), door(-1)), (40, -30, 35), ("wedge", -120, 120, 0)),
-    ("05_row_between_walls", stacked(brick(), cube_and_wedges(), brick()), (-20, 0, 10), ("cylinder", 125, 125, 0)),
-    ("06_four_planks", planks(4), (-20, -30, -15), ("brick", 110, 130, 50)),
-    ("07_door_behind_bricks", stacked(door(-1), brick(), brick()), (30, 10, 60), ("cube", -125, -120, 70)),
-    (
-        "08_square_of_three_kinds",
-        [*square(-24.2, 24.2), *wedges(34.0, 24.2, 90), ("brick", 0, -34.2, 0)],
-        (0, -30, -50), ("half_cylinder", -80, 140, 80),
-    ),
-    ("09_plank_on_edge_between_bricks", stacked(brick(), edge(), brick()), (-30, 40, 0), ("triangle", 110, -120, 20)),
-    ("10_hexagon_between_planks", stacked(edge(), eye("hexagon"), edge()), (-20, -20, 75), ("arch", 90, 135, 10)),
-    (
-        "11_brick_row_and_door",
-        stacked(cube_and_wedges(), brick(), door(-1)), (20, 20, -70), ("plank", -130, -120, 30),
-    ),
-]  # fmt: skip
-
-SETS = {"cases": CASES, "cases_blocks": BLOCK_CASES}
 
 
 def arrangement(pack: list[Piece], middle: tuple[float, float, float], alone: Piece) -> list[CaseObject]:
@@ -224,16 +78,16 @@ def free_blocks(objects: list[CaseObject]) -> set[int]:
     return set(itertools.chain.from_iterable(hold.blocks for hold in holds(solids)))
 
 
-def picture(path: Path) -> None:
-    """A sheet of all arrangements, seen from above by the simulator's renderer."""
+def picture(path: Path, folder: str) -> None:
+    """A sheet of all arrangements of a set, seen from above by the simulator's renderer."""
     import cv2
 
     from grasp_sim.cell import SimCell
 
     cell = SimCell("ur5", motion="fast", cameras=("fixed_camera",))
     tiles = []
-    for name, *_ in CASES:
-        cell.reset(str(SCENES / "cases" / f"{name}.txt"), 0)
+    for name, *_ in SETS[folder]:
+        cell.reset(str(SCENES / folder / f"{name}.txt"), 0)
         api = cell.world.api
         view = api.computeViewMatrix([0.95, 0.0, 0.62], [0.5, 0.0, 0.0], [-1, 0, 0.7])
         projection = api.computeProjectionMatrixFOV(36.0, 1.0, 0.05, 2.0)
@@ -245,7 +99,7 @@ def picture(path: Path) -> None:
     cell.close()
     tiles.append(np.full_like(tiles[0], 255))
     rows = [np.hstack(tiles[k : k + 4]) for k in range(0, 12, 4)]
-    cv2.imwrite(str(path), np.vstack(rows))
+    cv2.imwrite(str(path), np.vstack(rows), [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
 def straddled(file: Path, count: int) -> tuple[int, int]:
@@ -280,15 +134,17 @@ def straddled(file: Path, count: int) -> tuple[int, int]:
 def main() -> None:
     """Write all files, each only after its pack was found to leave no room."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--picture", type=Path, help="write a sheet of all arrangements here")
+    parser.add_argument("--picture", type=Path, help="write a sheet of the first set's arrangements here")
     parser.add_argument("--straddle", type=int, metavar="N", help="try N straddling grasps at each arrangement")
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS), help="folders; all by default")
     arguments = parser.parse_args()
-    for folder, cases in SETS.items():
+    for folder in arguments.sets:
+        cases = SETS[folder]
         made = {}
         for name, pack, middle, alone in cases:
             made[name] = arrangement(pack, middle, alone)
             free = free_blocks(made[name])
-            print(f"{name:34s} {len(pack)} packed, free: {sorted(free)}")
+            print(f"{name:40s} {len(pack)} packed, free: {sorted(free)}")
             if free != {len(pack)}:
                 raise SystemExit(
                     f"{name}: a hand finds room at {sorted(free - {len(pack)})}, or none at the lonely block"
@@ -300,10 +156,10 @@ def main() -> None:
             write_case(SCENES / folder / f"{name}.txt", objects)
         print(f"wrote {len(cases)} arrangements to {folder}/")
     if arguments.picture:
-        picture(arguments.picture)
+        picture(arguments.picture, arguments.sets[0])
     if arguments.straddle:
-        for folder, cases in SETS.items():
-            for name, *_ in cases:
+        for folder in arguments.sets:
+            for name, *_ in SETS[folder]:
                 held, done = straddled(SCENES / folder / f"{name}.txt", arguments.straddle)
                 print(f"{folder}/{name}: {held} of {done} straddling grasps lifted something")
 

@@ -131,11 +131,11 @@ def test_every_policy_meets_the_same_scenes():
     assert orders(longer, 7)[:3] == first, "more runs add to the same ones"
 
 
-@pytest.mark.parametrize("name", ["random_10", "random_30", "adversarial"])
+@pytest.mark.parametrize("name", ["random_10", "random_30", "adversarial", "adversarial_blocks", "adversarial_unseen"])
 def test_the_shipped_protocols_say_what_the_paper_says(name):
     protocol = load_protocol(name)
     assert (protocol.runs, protocol.futile_limit, protocol.failed_limit) == (30, 10, 10)
-    assert bool(protocol.cases) == (name == "adversarial")
+    assert bool(protocol.cases) == name.startswith("adversarial")
 
 
 def test_cases_come_from_any_folder(tmp_path):

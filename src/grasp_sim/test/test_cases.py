@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hard arrangements that ship with the project (F11), and the eleven of toy blocks alone."""
+"""The hard arrangements that ship with the project (F11): two sets of eleven, and eleven of toy blocks alone."""
 
 import itertools
 
@@ -11,14 +11,15 @@ from grasp_core.actions import Grasp
 from grasp_core.geometry import top_down, transform
 from grasp_sim.cell import SimCell
 from grasp_sim.objects.sets import load_object_set
-from grasp_sim.scenes.cases import read_case
-from grasp_sim.scenes.room import Hand, holds, solid_of, straddles
+from grasp_sim.scenes.cases import CASE_MAX, CASE_MIN, read_case
+from grasp_sim.scenes.room import Hand, holds, outline, solid_of, straddles
 
 # A symlinked build keeps links to files that are gone.
-CASES, BLOCK_CASES = (
+CASES, BLOCK_CASES, UNSEEN_CASES = (
     sorted(f for f in resources.find("config", f"scenes/{folder}").glob("*.txt") if f.is_file())
-    for folder in ("cases", "cases_blocks")
+    for folder in ("cases", "cases_blocks", "cases_unseen")
 )
+EVERY = CASES + BLOCK_CASES + UNSEEN_CASES
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +30,53 @@ def cell():
 
 
 def test_there_are_eleven():
-    assert len(CASES) == len(BLOCK_CASES) == 11
+    assert len(CASES) == len(BLOCK_CASES) == len(UNSEEN_CASES) == 11
     assert all(4 <= len(read_case(case)) <= 7 for case in CASES + BLOCK_CASES)
+    assert all(4 <= len(read_case(case)) <= 8 for case in UNSEEN_CASES)
     at_corners = {"slab", "quarter"}
-    assert all(at_corners & {entry.mesh for entry in read_case(case)} for case in CASES)
+    assert all(at_corners & {entry.mesh for entry in read_case(case)} for case in CASES + UNSEEN_CASES)
     assert not any(at_corners & {entry.mesh for entry in read_case(case)} for case in BLOCK_CASES)
 
 
-@pytest.mark.parametrize("case", CASES + BLOCK_CASES, ids=lambda path: path.stem)
+def test_no_unseen_pack_is_of_the_same_blocks_as_another():
+    def pack(case):
+        return tuple(sorted(entry.mesh for entry in read_case(case)[:-1]))
+
+    known = {pack(case) for case in CASES + BLOCK_CASES}
+    unseen = [pack(case) for case in UNSEEN_CASES]
+    assert len(set(unseen)) == len(unseen)
+    assert not known & set(unseen)
+
+
+def test_an_arrangement_lies_in_the_work_area_with_space_around_the_lonely_block():
+    """The lonely block of an unseen arrangement is no closer to its pack or the edge than those of the others."""
+    least = np.min([_space(case) for case in CASES], axis=0)
+    assert least.min() > 0.0
+    for case in UNSEEN_CASES:
+        assert np.all(np.array(_space(case)) >= least), case.stem
+
+
+def _space(case):
+    """Between pack and lonely block, between lonely block and edge, between pack and edge (m, seen from above)."""
+    entries = read_case(case)
+    rims = [_rim(_model(entry.mesh), entry.T_case_object) for entry in entries]
+    packed, alone = np.concatenate(rims[:-1]), rims[-1]
+    between = np.linalg.norm(packed[:, None] - alone[None], axis=-1).min()
+    low, high = CASE_MIN[:2], CASE_MAX[:2]
+    return between, *(np.minimum(points - low, high - points).min() for points in (alone, packed))
+
+
+def _rim(model, T):
+    """Points [n, 2] along the outlines of a block's parts, 2 mm apart or less."""
+    points = []
+    for part in solid_of(model, T).parts:
+        corners = outline(part, 0.001)
+        for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+            points.append(a + np.linspace(0.0, 1.0, 2 + int(500.0 * np.linalg.norm(b - a)))[:, None] * (b - a))
+    return np.concatenate(points)
+
+
+@pytest.mark.parametrize("case", EVERY, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_an_arrangement_stands_as_written(cell, case):
     written = [entry.T_case_object[:3, 3] for entry in read_case(case)]
     cell.reset(str(case), 1)
@@ -48,7 +88,7 @@ def test_an_arrangement_stands_as_written(cell, case):
     assert stood[0][2] == pytest.approx(written[0][2], abs=0.001)
 
 
-@pytest.mark.parametrize("case", CASES + BLOCK_CASES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("case", EVERY, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_hand_finds_room_at_the_lonely_block_alone(cell, case):
     """As it stands after it has settled, not only as it is written."""
     cell.reset(str(case), 2)
