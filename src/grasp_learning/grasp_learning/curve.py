@@ -65,6 +65,7 @@ class Curve:
             if names:
                 axes.legend(fontsize=7)
         right.bar(list(stages[: len(rates)]), list(rates))
+        right.tick_params(axis="x", labelrotation=40)
         right.set(title="success rate of collection", ylim=(0.0, 1.0))
         figure.savefig(self._folder / "curve.png", dpi=100)
 
