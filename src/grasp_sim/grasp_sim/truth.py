@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grasp_core.geometry import Array
@@ -51,18 +52,26 @@ class GroundTruth:
         return found
 
     def held(self, gripper: str) -> list[Held]:
-        """Objects held by contact: touched by two parts of the hand, one of them a finger, and by no furniture."""
+        """Objects held by contact: touched by two parts of the hand, one of them a finger, and by no furniture.
+
+        Objects that touch each other are held together: of two blocks side by side each is touched by one finger only.
+        """
         world = self._world
         groups = world.drives[gripper].finger_groups
         fingers = {link for group in groups for link in group}
+        contacts = self.contacts(gripper)
+        loose = [thing_id for thing_id in contacts if not self._supported(world.objects[thing_id])]
         held = []
-        for thing_id, links in self.contacts(gripper).items():
-            thing = world.objects[thing_id]
-            touching = sum(bool(set(group) & set(links)) for group in groups)
-            if touching == 0 or touching + (self._palm(gripper) in links) < 2 or self._supported(thing):
+        for cluster in self._clusters(loose):
+            links = set().union(*(contacts[thing_id] for thing_id in cluster))
+            touching = sum(bool(set(group) & links) for group in groups)
+            if touching == 0 or touching + (self._palm(gripper) in links) < 2:
                 continue
-            forces = [force for link, force in links.items() if link in fingers]
-            held.append(Held(thing, len(links), sum(forces) / len(forces)))
+            for thing_id in cluster:
+                forces = [force for link, force in contacts[thing_id].items() if link in fingers]
+                if forces:
+                    thing = world.objects[thing_id]
+                    held.append(Held(thing, len(contacts[thing_id]), sum(forces) / len(forces)))
         return held
 
     def fallen(self) -> list[SimObject]:
@@ -73,6 +82,24 @@ class GroundTruth:
         world = self._world
         arm = next(settings for settings in world.config.arms.values() if settings.gripper == gripper)
         return world.robot.links_of([arm.tcp_frame])[0]
+
+    def _clusters(self, ids: Sequence[int]) -> list[list[int]]:
+        """Those that press on each other, directly or through others of them."""
+        left, found = set(ids), []
+        while left:
+            cluster, reached = [], [left.pop()]
+            while reached:
+                member = reached.pop()
+                cluster.append(member)
+                joined = {other for other in left if self._press(member, other)}
+                left -= joined
+                reached += joined
+            found.append(sorted(cluster))
+        return found
+
+    def _press(self, a: int, b: int) -> bool:
+        objects = self._world.objects
+        return any(c[9] > LEAST_FORCE_N for c in self._world.api.getContactPoints(objects[a].body, objects[b].body))
 
     def _supported(self, thing: SimObject) -> bool:
         world = self._world

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from grasp_core import cell_contract as contract
-from grasp_core.actions import GripperMotion, Push, Step
+from grasp_core.actions import Grasp, GripperMotion, Push, Step
 from grasp_core.cell import Reason
-from grasp_core.geometry import transform
+from grasp_core.geometry import top_down, transform
 from grasp_description.grippers import load_gripper
 from grasp_sim.cell import SimCell, load_cell_config
 from grasp_sim.pick_check import SimTruth, _reachable_in, run_check
+from grasp_sim.scenes.cases import CaseObject, write_case
 from grasp_sim.scripted_grasps import candidate_grasps, graspable_set
 
 CAMERAS = ("fixed_camera",)
@@ -48,6 +49,23 @@ def test_same_seed_gives_identical_first_twenty_observations(ur5):
         assert a.joint_positions == b.joint_positions
         assert np.array_equal(a.frames["fixed_camera"].rgb, b.frames["fixed_camera"].rgb)
         assert np.array_equal(a.frames["fixed_camera"].depth_m, b.frames["fixed_camera"].depth_m, equal_nan=True)
+
+
+@pytest.mark.parametrize(("apart_m", "picked"), [(0.0485, 2), (0.12, 1)])
+def test_two_blocks_in_one_grip_are_both_held(ur5, tmp_path, apart_m, picked):
+    path = tmp_path / "pair.txt"
+    T_left, T_right = transform((-0.5, 0.0, 0.024)), transform((-0.5, apart_m, 0.024))
+    write_case(path, [CaseObject("cube", (1, 0, 0, 1), T_left), CaseObject("cube", (0, 1, 0, 1), T_right)])
+    ur5.reset(str(path), 0)
+    left, right = (T[:3, 3] for T in ur5.truth.poses().values())
+    along = right - left
+    middle = 0.5 * (left + right) if picked == 2 else left
+    # The fingers close along the row of both.
+    grasp = Grasp(top_down([middle[0], middle[1], left[2]], float(np.arctan2(along[1], along[0]))))
+    outcome = ur5.execute(grasp)
+    assert outcome.success
+    assert len(outcome.info["held_ids"]) == picked
+    assert len(ur5.truth.poses()) == 2 - picked, "what was held is taken away"
 
 
 def test_restore_goes_back_and_on_alike(ur5):
