@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grasp_core.geometry import Array
@@ -16,7 +15,10 @@ LEAST_FORCE_N = 0.02
 
 @dataclass(frozen=True)
 class Held:
-    """What a hand holds: the object, the number of contact points with it, the mean normal force a finger (N)."""
+    """What a hand holds: the object, the number of the hand's links on it, the mean normal force a finger (N).
+
+    Both are 0 for what is held between other objects.
+    """
 
     thing: SimObject
     contacts: int
@@ -52,26 +54,31 @@ class GroundTruth:
         return found
 
     def held(self, gripper: str) -> list[Held]:
-        """Objects held by contact: touched by two parts of the hand, one of them a finger, and by no furniture.
+        """Objects held by contact, and by no furniture.
 
-        Objects that touch each other are held together: of two blocks side by side each is touched by one finger only.
+        One object is held where two parts of the hand touch it, one of them a finger. Objects that press on each other
+        are held together where two parts of the hand touch any of them, as two blocks side by side in one grip, and
+        what they carry between them or on top; unless one of them presses on something that stands on furniture.
         """
-        world = self._world
-        groups = world.drives[gripper].finger_groups
-        fingers = {link for group in groups for link in group}
         contacts = self.contacts(gripper)
-        loose = [thing_id for thing_id in contacts if not self._supported(world.objects[thing_id])]
-        held = []
-        for cluster in self._clusters(loose):
-            links = set().union(*(contacts[thing_id] for thing_id in cluster))
-            touching = sum(bool(set(group) & links) for group in groups)
-            if touching == 0 or touching + (self._palm(gripper) in links) < 2:
+        fingers = {link for group in self._world.drives[gripper].finger_groups for link in group}
+        held: list[Held] = []
+        seen: set[int] = set()
+        for first in contacts:
+            if first in seen or self._supported(self._world.objects[first]):
                 continue
-            for thing_id in cluster:
-                forces = [force for link, force in contacts[thing_id].items() if link in fingers]
-                if forces:
-                    thing = world.objects[thing_id]
-                    held.append(Held(thing, len(contacts[thing_id]), sum(forces) / len(forces)))
+            cluster, resting = self._cluster(first)
+            seen |= cluster
+            if resting:
+                members = [i for i in cluster if i in contacts and self._grips(gripper, set(contacts[i]))]
+            else:
+                links = set().union(*(contacts.get(i, {}) for i in cluster))
+                members = list(cluster) if self._grips(gripper, links) else []
+            for thing_id in sorted(members):
+                touched = contacts.get(thing_id, {})
+                forces = [force for link, force in touched.items() if link in fingers]
+                mean = sum(forces) / len(forces) if forces else 0.0
+                held.append(Held(self._world.objects[thing_id], len(touched), mean))
         return held
 
     def fallen(self) -> list[SimObject]:
@@ -83,23 +90,27 @@ class GroundTruth:
         arm = next(settings for settings in world.config.arms.values() if settings.gripper == gripper)
         return world.robot.links_of([arm.tcp_frame])[0]
 
-    def _clusters(self, ids: Sequence[int]) -> list[list[int]]:
-        """Those that press on each other, directly or through others of them."""
-        left, found = set(ids), []
-        while left:
-            cluster, reached = [], [left.pop()]
-            while reached:
-                member = reached.pop()
-                cluster.append(member)
-                joined = {other for other in left if self._press(member, other)}
-                left -= joined
-                reached += joined
-            found.append(sorted(cluster))
-        return found
+    def _grips(self, gripper: str, links: set[int]) -> bool:
+        groups = self._world.drives[gripper].finger_groups
+        touching = sum(bool(set(group) & links) for group in groups)
+        return touching > 0 and touching + (self._palm(gripper) in links) >= 2
 
-    def _press(self, a: int, b: int) -> bool:
-        objects = self._world.objects
-        return any(c[9] > LEAST_FORCE_N for c in self._world.api.getContactPoints(objects[a].body, objects[b].body))
+    def _cluster(self, first: int) -> tuple[set[int], bool]:
+        """Unsupported objects that press on each other, and whether any presses on a supported one."""
+        world = self._world
+        by_body = {thing.body: thing for thing in world.present()}
+        cluster, waiting, resting = {first}, [first], False
+        while waiting:
+            for contact in world.api.getContactPoints(world.objects[waiting.pop()].body):
+                other = by_body.get(contact[2])
+                if other is None or other.id in cluster or contact[9] < LEAST_FORCE_N:
+                    continue
+                if self._supported(other):
+                    resting = True
+                else:
+                    cluster.add(other.id)
+                    waiting.append(other.id)
+        return cluster, resting
 
     def _supported(self, thing: SimObject) -> bool:
         world = self._world

@@ -2,9 +2,11 @@
 """SimCell: the contract of a cell, repeatability, saving, grasping, and what the gripper says against the truth."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from grasp_core import cell_contract as contract
 from grasp_core.actions import Grasp, GripperMotion, Push, Step
@@ -15,6 +17,7 @@ from grasp_sim.cell import SimCell, load_cell_config
 from grasp_sim.pick_check import SimTruth, _reachable_in, run_check
 from grasp_sim.scenes.cases import CaseObject, write_case
 from grasp_sim.scripted_grasps import candidate_grasps, graspable_set
+from grasp_sim.truth import GroundTruth
 
 CAMERAS = ("fixed_camera",)
 
@@ -51,21 +54,57 @@ def test_same_seed_gives_identical_first_twenty_observations(ur5):
         assert np.array_equal(a.frames["fixed_camera"].depth_m, b.frames["fixed_camera"].depth_m, equal_nan=True)
 
 
-@pytest.mark.parametrize(("apart_m", "picked"), [(0.0485, 2), (0.12, 1)])
-def test_two_blocks_in_one_grip_are_both_held(ur5, tmp_path, apart_m, picked):
-    path = tmp_path / "pair.txt"
-    T_left, T_right = transform((-0.5, 0.0, 0.024)), transform((-0.5, apart_m, 0.024))
-    write_case(path, [CaseObject("cube", (1, 0, 0, 1), T_left), CaseObject("cube", (0, 1, 0, 1), T_right)])
+@pytest.mark.parametrize(("block", "width_m", "count"), [("cube", 0.048, 2), ("plank", 0.020, 3)])
+def test_all_blocks_of_one_grip_are_held(ur5, tmp_path, block, width_m, count):
+    path = tmp_path / "row.txt"
+    # Planks stand on their edge, 48 mm high.
+    tip = Rotation.from_euler("x", 0.0 if block == "cube" else 0.5 * np.pi)
+    row = [transform((-0.5, k * (width_m + 0.0004), 0.024), tip) for k in range(count)]
+    write_case(path, [CaseObject(block, (1, 0, 0, 1), T) for T in row])
     ur5.reset(str(path), 0)
-    left, right = (T[:3, 3] for T in ur5.truth.poses().values())
-    along = right - left
-    middle = 0.5 * (left + right) if picked == 2 else left
-    # The fingers close along the row of both.
-    grasp = Grasp(top_down([middle[0], middle[1], left[2]], float(np.arctan2(along[1], along[0]))))
-    outcome = ur5.execute(grasp)
+    places = np.array([T[:3, 3] for T in ur5.truth.poses().values()])
+    along = places[-1] - places[0]
+    # The fingers close along the row: only the outer ones are touched.
+    outcome = ur5.execute(Grasp(top_down(places.mean(axis=0), float(np.arctan2(along[1], along[0])))))
     assert outcome.success
-    assert len(outcome.info["held_ids"]) == picked
-    assert len(ur5.truth.poses()) == 2 - picked, "what was held is taken away"
+    assert len(outcome.info["held_ids"]) == count
+    assert not ur5.truth.poses(), "what was held is taken away"
+
+
+# Bodies: 0 the robot with its palm (link 0) and two fingers (links 1, 2), 1 its statics, 2 the floor, objects from 10 on.
+@pytest.mark.parametrize(
+    ("touching", "held"),
+    [
+        ({(0, 10, 1), (0, 10, 2)}, {0}),
+        ({(0, 10, 1), (0, 11, 2), (10, 11, None)}, {0, 1}),
+        ({(0, 10, 1), (0, 11, 2)}, set()),
+        ({(0, 10, 1), (10, 11, None), (11, 12, None), (0, 12, 2)}, {0, 1, 2}),
+        ({(0, 10, 1), (0, 10, 2), (10, 11, None)}, {0, 1}),
+        ({(0, 10, 1), (0, 10, 2), (10, 2, None)}, set()),
+        ({(0, 10, 1), (0, 11, 2), (10, 12, None), (11, 12, None), (12, 2, None)}, set()),
+        ({(0, 10, 1), (0, 10, 2), (10, 12, None), (12, 2, None)}, {0}),
+        ({(0, 10, 0), (0, 10, 1)}, {0}),
+        ({(0, 10, 0)}, set()),
+    ],
+)
+def test_what_is_held(touching, held):
+    def points(a=None, b=None, bodyA=None):
+        a = a if bodyA is None else bodyA
+        both = [(x, y, link, None) for x, y, link in touching] + [(y, x, None, link) for x, y, link in touching]
+        return [(0, x, y, link, other, 0, 0, 0, 0, 1.0) for x, y, link, other in both if x == a and b in (None, y)]
+
+    things = [SimpleNamespace(id=k, body=10 + k) for k in range(3)]
+    world = SimpleNamespace(
+        api=SimpleNamespace(getContactPoints=points),
+        robot=SimpleNamespace(body=0, statics=1, links_of=lambda names: [0]),
+        config=SimpleNamespace(arms={"arm": SimpleNamespace(gripper="hand", tcp_frame="palm")}),
+        drives={"hand": SimpleNamespace(finger_links=(1, 2), finger_groups=((1,), (2,)))},
+        floor=2,
+        extra_bodies={},
+        objects={thing.id: thing for thing in things},
+        present=lambda: things,
+    )
+    assert {h.thing.id for h in GroundTruth(world).held("hand")} == held
 
 
 def test_restore_goes_back_and_on_alike(ur5):
