@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import tyro
 
+from grasp_core.actions import Stop
 from grasp_core.policy import Goal
 from grasp_learning.finding import find
 from grasp_policies.node_config import find_checkpoint
@@ -51,7 +52,7 @@ class Arguments:
     json: Path | None = None
     policy: tuple[str, ...] = tuple(WORKLOADS)
     decisions: int = 7
-    threads: tuple[int, ...] = (1, 4)
+    threads: tuple[int, ...] = (1, 2, 4)
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ def measured(name: str, decisions: int, threads: tuple[int, ...]) -> list[Row]:
                     policy.reset(Goal(), 0)
                     begin = time.perf_counter()
                     decision = policy.act(observation)
+                    if isinstance(decision.action, Stop):
+                        raise SystemExit(f"{name} stops at {scene}: {decision.action.reason}")
                     times.append(1e3 * (time.perf_counter() - begin))
                     stages.append(decision.stages_ms)
                 backend = f"cpu, {count} thread{'s' if count > 1 else ''}"
@@ -99,6 +102,10 @@ def main() -> None:
     arguments = tyro.cli(Arguments)
     if unknown := set(arguments.policy) - set(WORKLOADS):
         raise SystemExit(f"no table is known for {sorted(unknown)}; there is one for {sorted(WORKLOADS)}")
+    if arguments.decisions < 1:
+        raise SystemExit(f"--decisions is {arguments.decisions}; it is at least 1")
+    if arguments.json is not None:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
     rows = [row for name in arguments.policy for row in measured(name, arguments.decisions, arguments.threads)]
     print(f"{os.cpu_count()} cores, torch {torch.__version__}, load {os.getloadavg()[0]:.1f}")
     for row in rows:

@@ -206,7 +206,7 @@ BLOCK_CASES: list[tuple[str, list[Piece], tuple[float, float, float], Piece]] = 
 ]  # fmt: skip
 
 
-# For confirmation only: drawn after everything was learned, without a look at how the policy does.
+# For confirmation only: drawn after all stages of push_grasp but the last were learned, without a look at any result.
 UNSEEN_CASES: list[tuple[str, list[Piece], tuple[float, float, float], Piece]] = [
     (
         "01_pinwheel_around_a_cube",

@@ -33,19 +33,25 @@ key_of() { cat "$@" 2>/dev/null | sha256sum | cut -c1-16; }
 
 # In a terminal: the latest line that comes in, over the one before. Elsewhere nothing.
 latest_line() {
-    if [ -t 1 ]; then
-        awk -v width="$(tput cols 2>/dev/null || echo 80)" \
-            '{ gsub(/[[:cntrl:]]/, " "); printf "\r\033[K  %s", substr($0, 1, width - 4); fflush() } END { printf "\r\033[K" }'
-    else
+    trap '' INT # the command ends first, its last lines still come through
+    if [ ! -t 1 ]; then
         cat > /dev/null
+        return
     fi
+    local line width
+    width="$(stty size < /dev/tty 2> /dev/null | cut -d' ' -f2 || true)"
+    [ "${width:-0}" -ge 20 ] || width=80
+    while IFS= read -r line; do
+        printf '\r\033[K  %s' "${line:0:$((width - 4))}"
+    done
+    printf '\r\033[K'
 }
 
 # Runs a command into a log and shows the log's end only when it fails.
 quietly() {
     local log="$1"; shift
     mkdir -p .ws/log
-    if ! "$@" 2>&1 | tee ".ws/log/$log" | latest_line; then
+    if ! "$@" 2>&1 | tee -i ".ws/log/$log" | latest_line; then
         tail -n 40 ".ws/log/$log" >&2
         fail "this step failed; the whole output is in .ws/log/$log"
     fi

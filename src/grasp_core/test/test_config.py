@@ -117,4 +117,5 @@ def test_bootstrap_is_seeded_and_brackets_the_mean():
 def test_a_mean_of_one_run_has_no_interval():
     estimate = statistics.bootstrap([0.7])
     assert (estimate.mean, estimate.n) == (0.7, 1)
-    assert math.isnan(estimate.low) and math.isnan(estimate.high)
+    assert math.isnan(estimate.low)
+    assert math.isnan(estimate.high)

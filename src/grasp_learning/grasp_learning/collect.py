@@ -28,7 +28,7 @@ from grasp_core.config import Config
 from grasp_learning.folder_lock import alone
 from grasp_learning.plan import CollectionError, Plan
 from grasp_learning.replay import EpisodeId, ReplayStore, StageCount
-from grasp_learning.settings import LearningSettings, load_settings, read_pinned
+from grasp_learning.settings import LearningSettings, check_pinned, load_settings, read_pinned
 from grasp_learning.usage import Meter, origin
 from grasp_learning.worker import WorkOrder, draw_scene, make_worker
 from grasp_sim.parallel import ParallelCells, WorkerError, WorkerLost
@@ -84,7 +84,7 @@ class Collector:
         quiet: bool = False,
     ) -> None:
         self._settings, self._stage, self._folder = settings, stage, Path(folder)
-        read_pinned(self._folder, settings)
+        check_pinned(self._folder, settings)
         system = settings.system
         fields = system.fields(settings.system_settings())
         described = {**origin(), "recipe": settings.recipe, "cell": settings.cell_name}
@@ -111,6 +111,7 @@ class Collector:
             ConfigError: another process collects into this folder.
         """
         with alone(self._folder, "collect"):
+            read_pinned(self._folder, self._settings)
             return self._run(total)
 
     def _run(self, total: int) -> bool:

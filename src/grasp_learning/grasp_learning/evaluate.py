@@ -301,7 +301,8 @@ def _evaluate(args: EvaluateArguments) -> int:
     )
     if results is None:
         kept = f"{args.json_file}.runs.jsonl keeps the finished runs, the same command goes on"
-        print(f"interrupted; {kept}" if args.json_file is not None else "interrupted; nothing is kept without --json")
+        told = kept if args.json_file is not None else "nothing is kept without --json"
+        print(f"interrupted; {told}", file=sys.stderr)
         return 130
     print(markdown(results))
     if args.json_file is not None:

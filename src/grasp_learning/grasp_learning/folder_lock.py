@@ -21,14 +21,17 @@ def alone(folder: Path, part: str) -> Iterator[None]:
         part: ``collect`` or ``train``, which do not disturb each other.
 
     Raises:
-        ConfigError: another process holds it.
+        ConfigError: another process holds it, or the folder cannot be written or locked.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f".{part}.lock", timeout=0)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # The kernel's lock or none: a mere marker file would outlive a process that is killed.
+        lock = FileLock(folder / f".{part}.lock", timeout=0, fallback_to_soft=False)
         lock.acquire()
     except Timeout as error:
         raise ConfigError(f"another {part} is at work in {folder}; let it end, or take another folder") from error
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written or locked ({error.strerror}); take another folder") from error
     try:
         yield
     finally:

@@ -142,10 +142,10 @@ def _learn(args: LearnArguments) -> int:
     hours = ", ".join(f"{part} {value:.2f}" for part, value in report["core_hours"].items())
     print(f"processor core hours: {report['core_hours_in_all']:.2f} ({hours})")
     made = [checkpoint_folder(args.out, settings, number) for number in range(len(settings.stages))]
-    if finished and made[-1].exists():
-        print(f"checkpoint: {made[-1]}")
-    elif not finished:
-        print("interrupted; what was collected and learned is kept, the same command goes on")
+    if learned := [folder for folder in made if (folder / "card.yaml").exists()]:
+        print(f"checkpoint: {learned[-1]}")
+    if not finished:
+        print("interrupted; what was collected and learned is kept, the same command goes on", file=sys.stderr)
     return 0 if finished else 130
 
 

@@ -29,7 +29,7 @@ from grasp_core.config import Config, ConfigError
 from grasp_learning.curve import Curve
 from grasp_learning.folder_lock import alone
 from grasp_learning.replay import ReplayReader
-from grasp_learning.settings import LearningSettings, load_settings, read_pinned
+from grasp_learning.settings import LearningSettings, check_pinned, load_settings, read_pinned
 from grasp_learning.state_file import load_state, save_state
 from grasp_learning.usage import Meter, origin, totals
 
@@ -81,7 +81,7 @@ class Trainer:
         self._settings, self._stage, self._folder = settings, stage, Path(folder)
         self._quiet = quiet
         self._replay = replay or self._folder / "replay"
-        read_pinned(self._folder, settings)
+        check_pinned(self._folder, settings)
         self._own = settings.system_settings()
         self.learner = settings.system.learner(self._own, device, settings.seed)
         self._stopping = False
@@ -99,6 +99,7 @@ class Trainer:
             ConfigError: an earlier stage is not finished, or another process trains in this folder.
         """
         with alone(self._folder, "train"):
+            read_pinned(self._folder, self._settings)
             return self._run(total, more)
 
     def _run(self, total: int | None, more: int | None) -> bool:

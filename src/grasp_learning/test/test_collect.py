@@ -13,7 +13,9 @@ import yaml
 
 from grasp_core.config import ConfigError
 from grasp_learning.collect import Collector, main, table
+from grasp_learning.folder_lock import alone
 from grasp_learning.plan import CollectionError, Plan
+from grasp_learning.train import Trainer
 from grasp_learning.usage import totals
 
 
@@ -93,7 +95,7 @@ def test_processor_time_is_added_up_over_resumptions(tmp_path, settings):
 
 
 def test_other_settings_in_the_same_folder_are_refused(tmp_path, settings):
-    Collector(settings(), 0, tmp_path)
+    assert Collector(settings(), 0, tmp_path, quiet=True).run(1)
     Collector(settings(stage={"tries": 99}), 0, tmp_path)
     with pytest.raises(ConfigError, match="seed: 0 then, 1 now"):
         Collector(settings(seed=1), 0, tmp_path)
@@ -123,19 +125,37 @@ def test_total_and_more_on_the_command_line(tmp_path, settings, capsys):
     assert "there is s0" in capsys.readouterr().err
 
 
-def test_two_processes_do_not_collect_into_one_folder(tmp_path, settings):
+@pytest.mark.parametrize("part", ["collect", "train"])
+def test_two_processes_do_not_work_in_one_folder(tmp_path, settings, part):
+    first = settings(stage={"tries": 3, "updates": 1})
+    Collector(first, 0, tmp_path, quiet=True).run(3)
+    more = settings(stage={"tries": 4, "updates": 1})
+
+    def work():
+        if part == "collect":
+            return Collector(more, 0, tmp_path, quiet=True).run(4)
+        return Trainer(more, 0, tmp_path, quiet=True).run()
+
     holder = (
         "import sys; from pathlib import Path; from grasp_learning.folder_lock import alone\n"
-        "with alone(Path(sys.argv[1]), 'collect'): print('held', flush=True); sys.stdin.read()"
+        "with alone(Path(sys.argv[1]), sys.argv[2]): print('held', flush=True); sys.stdin.read()"
     )
-    command = [sys.executable, "-c", holder, str(tmp_path)]
+    command = [sys.executable, "-c", holder, str(tmp_path), part]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(ConfigError, match="another collect is at work"):
-            Collector(settings(), 0, tmp_path, quiet=True).run(3)
+        begun = (tmp_path / "settings.json").read_bytes()
+        with pytest.raises(ConfigError, match=f"another {part} is at work"):
+            work()
+        assert (tmp_path / "settings.json").read_bytes() == begun, "who is refused writes nothing"
         other.kill()
-    assert Collector(settings(), 0, tmp_path, quiet=True).run(3), "a killed process lets go"
+    assert work(), "a killed process lets go"
+
+
+def test_a_folder_that_cannot_be_locked_is_told_in_words(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be written or locked"), alone(tmp_path / "file" / "run", "train"):
+        pass
 
 
 def test_an_interrupt_lets_running_episodes_end(tmp_path, settings):

@@ -138,6 +138,12 @@ def test_the_shipped_protocols_say_what_the_paper_says(name):
     assert bool(protocol.cases) == name.startswith("adversarial")
 
 
+def test_the_development_protocol_is_no_evaluation():
+    protocol = load_protocol("development")
+    assert (protocol.runs, protocol.futile_limit, protocol.failed_limit) == (10, 10, 10)
+    assert set(protocol.scenes) == {"tiles_packed", "boxes_packed", "blocks_packed", "blocks_dense"}
+
+
 def test_cases_come_from_any_folder(tmp_path):
     with pytest.raises(ConfigError, match="no case files"):
         Protocol(cases=str(tmp_path)).places()

@@ -71,7 +71,7 @@ def test_all_blocks_of_one_grip_are_held(ur5, tmp_path, block, width_m, count):
     assert not ur5.truth.poses(), "what was held is taken away"
 
 
-# Bodies: 0 the robot with its palm (link 0) and two fingers (links 1, 2), 1 its statics, 2 the floor, objects from 10 on.
+# Bodies: 0 the robot with its palm (link 0) and fingers (links 1, 2), 1 its statics, 2 the floor, objects from 10 on.
 @pytest.mark.parametrize(
     ("touching", "held"),
     [
