@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -72,9 +72,33 @@ def _sentences(error: ValidationError, cls: type[BaseModel], source: str) -> lis
     for problem in error.errors():
         field = ".".join(str(part) for part in problem["loc"]) or cls.__name__
         if problem["type"] == "extra_forbidden":
-            lines.append(f"{source}: there is no setting {field!r}; known are {', '.join(cls.model_fields)}")
+            known = _model_at(cls, problem["loc"][:-1])
+            told = f"; known are {', '.join(known.model_fields)}" if known is not None else ""
+            lines.append(f"{source}: there is no setting {field!r}{told}")
         elif problem["type"] == "missing":
             lines.append(f"{source}: the setting {field!r} is missing")
         else:
             lines.append(f"{source}: {field} is {problem['input']!r}: {problem['msg']}")
     return lines
+
+
+def _model_at(cls: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """The configuration that a place in another belongs to; none where it is not told by the types alone."""
+    parts = iter(loc)
+    for part in parts:
+        if isinstance(part, int):
+            continue  # an entry of a list: its type was taken with the field
+        field = cls.model_fields.get(part)
+        found = [] if field is None else _models_in(field.annotation)
+        if field is None or len(found) != 1:
+            return None
+        if get_origin(field.annotation) in (dict, Mapping):
+            next(parts, None)
+        cls = found[0]
+    return cls
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]

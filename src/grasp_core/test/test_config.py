@@ -5,10 +5,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from grasp_core import registry, resources, statistics
 from grasp_core.cell_config import CameraConfig, CellConfig, Limits
-from grasp_core.config import ConfigError, read_yaml
+from grasp_core.config import Config, ConfigError, read_yaml
+
+
+class Inner(Config):
+    size_m: float = 1.0
+
+
+class Outer(Config):
+    one: Inner = Inner()
+    many: tuple[Inner, ...] = ()
+    named: dict[str, Inner] = Field(default_factory=dict)
+    other: int = 0
+
 
 BOX = {"min_m": (0, 0, 0), "max_m": (1, 1, 1)}
 
@@ -87,6 +100,14 @@ def test_data_files_are_found_or_where_they_were_looked_for_is_told(tmp_path, mo
     assert resources.names("config", "cells") == ("toy",)
     with pytest.raises(resources.ResourceError, match="cells has toy"):
         resources.find("config", "cells/none.yaml")
+
+
+def test_a_refusal_in_a_nested_setting_names_the_settings_of_that_place():
+    for values in ({"one": {"size": 2}}, {"many": [{"size": 2}]}, {"named": {"left": {"size": 2}}}):
+        with pytest.raises(ConfigError, match=r"there is no setting '.*size'; known are size_m$"):
+            Outer.from_mapping(values, "x")
+    with pytest.raises(ConfigError, match="known are one, many, named, other"):
+        Outer.from_mapping({"size": 2}, "x")
 
 
 def test_wilson_matches_published_values():

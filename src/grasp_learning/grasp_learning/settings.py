@@ -132,7 +132,7 @@ def load_settings(path: Path, changes: tuple[str, ...] = ()) -> LearningSettings
     values = read_yaml(path)
     for change in changes:
         set_value(values, change)
-    settings = LearningSettings.from_mapping(values, str(path))
+    settings = LearningSettings.from_mapping(values, " with ".join([str(path), *changes]))
     own = settings.system_settings()
     for stage in settings.stages:
         # Now, not after hours of collecting.
@@ -154,7 +154,10 @@ def set_value(values: dict[str, Any], change: str) -> None:
     place: Any = values
     for part in way:
         if isinstance(place, list):
-            place = next((entry for entry in place if entry.get("name") == part), None)
+            names = [str(entry.get("name")) for entry in place]
+            if part not in names:
+                raise ConfigError(f"{change!r}: there is no stage {part!r}; there is {', '.join(names)}")
+            place = place[names.index(part)]
         elif isinstance(place, dict):
             place = place.setdefault(part, {})
         if not isinstance(place, dict | list):
