@@ -23,6 +23,7 @@ flock -n 9 || { echo "setup: another set-up of this checkout is running; waiting
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+trap 'printf "\nsetup: interrupted; ./ws setup goes on from here\n" >&2; exit 130' INT
 
 # fresh STAMP KEY: whether the step was done with this very key.
 # The key holds the checkout's place as well: what was built does not survive a move.
