@@ -205,7 +205,12 @@ def test_an_ablation_learns_from_the_tries_of_another_run(collected, tmp_path, c
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [("a.b", "expected path"), ("seed.x=1", "no 'seed'"), ("stages.none.tries=1", "no stage 'none'"), ("rate=1", "'rate'")],
+    [
+        ("a.b", "expected path"),
+        ("seed.x=1", "no 'seed'"),
+        ("stages.none.tries=1", "no stage 'none'"),
+        ("rate=1", "'rate'"),
+    ],
 )
 def test_a_change_that_fits_nowhere_is_refused(tmp_path, settings, change, message):
     file = tmp_path / "run.yaml"
