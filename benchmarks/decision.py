@@ -6,15 +6,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 import tyro
+from episode_tools.report import Row, show
 
 from grasp_core.actions import Stop
 from grasp_core.policy import Goal
@@ -53,17 +51,6 @@ class Arguments:
     policy: tuple[str, ...] = tuple(WORKLOADS)
     decisions: int = 7
     threads: tuple[int, ...] = (1, 2, 4)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One number; ``budget`` none where there is none."""
-
-    name: str
-    backend: str
-    value: float
-    unit: str
-    budget: float | None = None
 
 
 def measured(name: str, decisions: int, threads: tuple[int, ...]) -> list[Row]:
@@ -107,12 +94,7 @@ def main() -> None:
     if arguments.json is not None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
     rows = [row for name in arguments.policy for row in measured(name, arguments.decisions, arguments.threads)]
-    print(f"{os.cpu_count()} cores, torch {torch.__version__}, load {os.getloadavg()[0]:.1f}")
-    for row in rows:
-        budget = "" if row.budget is None else f"  (budget {row.budget:g})"
-        print(f"{row.name:42s} {row.backend:16s} {row.value:9.1f} {row.unit}{budget}")
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+    show(rows, arguments.json)
 
 
 if __name__ == "__main__":
