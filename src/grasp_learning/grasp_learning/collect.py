@@ -258,13 +258,22 @@ def one_thread_each() -> Iterator[None]:
 
 
 def table(lines: list[StageCount], names: list[str]) -> str:
-    """Statistics as a Markdown table: positives, negatives, total and rate by stage."""
-    rows = ["| stage | positive | negative | total | rate | episodes | skipped |", "|---|---|---|---|---|---|---|"]
+    """Statistics as a Markdown table: positives, negatives, total and rate by stage.
+
+    Where the simulation knows better, how many labels are not what it knows.
+    """
+    judged = any(line.held_unnoticed is not None for line in lines)
+    more = " held unnoticed | felt but not held |" if judged else ""
+    rows = [
+        f"| stage | positive | negative | total | rate | episodes | skipped |{more}",
+        "|---|---|---|---|---|---|---|" + 2 * judged * "---|",
+    ]
     for line in lines:
         name = "sum" if line.stage is None else names[line.stage] if line.stage < len(names) else str(line.stage)
         rows.append(
             f"| {name} | {line.successes} | {line.tries - line.successes} | {line.tries} | {line.rate:.2%} "
             f"| {line.episodes} | {line.skipped} |"
+            + (f" {line.held_unnoticed or 0} | {line.felt_not_held or 0} |" if judged else "")
         )
     return "\n".join(rows)
 

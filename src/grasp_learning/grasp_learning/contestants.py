@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from grasp_core.config import Config, read_yaml
 from grasp_learning.finding import find
 from grasp_learning.protocols import Protocol, RunOrder
 from grasp_learning.runs import RunRow, run_once
+from grasp_learning.usage import digest
 from grasp_learning.worker import make_cell, use_one_thread
 from grasp_policies.node_config import find_checkpoint
 
@@ -103,13 +103,7 @@ def trained_with(contestant: Contestant) -> dict[str, Any]:
 def fingerprint(contestant: Contestant) -> str | None:
     """SHA-256 over the files of its checkpoint, to say which weights were evaluated; none without one."""
     path = find_checkpoint(contestant.checkpoint or "")
-    if path is None:
-        return None
-    digest = hashlib.sha256()
-    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-        digest.update(file.name.encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+    return None if path is None else digest(path)
 
 
 def differences(contestants: Sequence[Contestant]) -> list[dict[str, Any]]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from grasp_core.config import Config, ConfigError
+from grasp_core.config import Config, ConfigError, read_yaml
 from grasp_learning.collect import Collector, default_workers
 from grasp_learning.command import command
 from grasp_learning.episode_file import write_json
@@ -55,11 +56,18 @@ class OfflineArguments(Config):
 def tries_of(protocol: OfflineProtocol, folder: Path, config: PatchGraspConfig, workers: int = 1) -> Patches:
     """The tries that a protocol asks for; a folder that holds them is only read.
 
+    Args:
+        protocol: asks for them.
+        folder: of the tries.
+        config: of the run whose networks tell them apart; the tries are made with the same map and motion.
+        workers: processes that collect.
+
     Raises:
-        ConfigError: the folder holds tries of another protocol or of nobody knows what, or collecting was interrupted.
+        ConfigError: the folder holds tries of another map or motion, of another protocol or of nobody knows what, or
+            collecting was interrupted.
         CollectionError: collecting cannot go on.
     """
-    settings = protocol.collection()
+    settings = protocol.collection({"policy": config.model_dump(mode="json")})
     if (folder / "replay").exists() and not (folder / FILE).exists():
         raise ConfigError(f"{folder} holds tries (replay) but no {FILE}: nothing tells how they were made")
     check_pinned(folder, settings)
@@ -68,22 +76,24 @@ def tries_of(protocol: OfflineProtocol, folder: Path, config: PatchGraspConfig, 
         log.info("collecting %d tries of the protocol into %s", protocol.tries, folder)
         if not Collector(settings, 0, folder, None, workers).run(protocol.tries):
             raise ConfigError(f"{folder} holds fewer than the {protocol.tries} tries of the protocol; call again")
-    return build(_upto(folder, protocol), config)
+    return build(_upto(folder, protocol), config_of(folder)).shown_to(config)
 
 
 def _upto(folder: Path, protocol: OfflineProtocol) -> ReplayReader:
     return ReplayReader(folder / "replay", upto={0: protocol.tries})
 
 
-def check_apart(protocol: OfflineProtocol, folder: Path) -> None:
+def check_apart(protocol: OfflineProtocol, folder: Path, checkpoints: Sequence[Path] = ()) -> None:
     """Refuse to compare where what was learned from and what is told apart may be the same.
 
     Args:
         protocol: of the tries that are told apart.
         folder: of the learning run.
+        checkpoints: of other runs, whose cards tell what they were learned from.
 
     Raises:
-        ConfigError: the folder is no run's, objects or seeds may be shared, or the systems are not the same.
+        ConfigError: the folder is no run's, a card does not tell, objects or seeds may be shared, or the systems are
+            not the same.
     """
     begun, _ = read_begun(folder)
     split = begun.cell_options.get("split")
@@ -93,6 +103,12 @@ def check_apart(protocol: OfflineProtocol, folder: Path) -> None:
         raise ConfigError(f"protocol: split is {protocol.split!r}; expected 'test', which the run has not learned from")
     if protocol.seed == begun.seed:
         raise ConfigError(f"protocol: seed is {protocol.seed}, which is the run's in {folder}; expected another")
+    for card in (folder / "card.yaml" for folder in checkpoints):
+        options = read_yaml(card).get("cell_options")
+        split = None if options is None else options.get("split")
+        if split != "train":
+            told = "missing" if options is None else repr(split)
+            raise ConfigError(f"{card}: cell_options.split is {told}; 'train' alone keeps objects for the comparison")
     if protocol.recipe != begun.recipe:
         raise ConfigError(f"protocol: recipe is {protocol.recipe!r}; {folder} is a run of {begun.recipe!r}")
 
@@ -115,7 +131,7 @@ def run(args: OfflineArguments) -> dict[str, Any]:
         ConfigError: the protocol or a folder is refused.
     """
     protocol, config = load_offline(args.protocol), config_of(args.train)
-    check_apart(protocol, args.train)
+    check_apart(protocol, args.train, args.checkpoint)
     folders = args.checkpoint or tuple(sorted(card.parent for card in (args.train / "checkpoints").glob("*/card.yaml")))
     if not folders:
         raise ConfigError(f"{args.train} holds no finished checkpoint to compare; learn first, or name some")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -131,8 +132,12 @@ class OfflineProtocol(Config):
             raise ValueError("cell_options holds split; give it as the protocol's own setting")
         return self
 
-    def collection(self) -> LearningSettings:
-        """The tries as a run of one stage that learns nothing."""
+    def collection(self, settings: Mapping[str, Any] | None = None) -> LearningSettings:
+        """The tries as a run of one stage that learns nothing.
+
+        Args:
+            settings: of the system, those of the run whose networks will tell the tries apart; none for its defaults.
+        """
         stage = StageSettings(
             name="test",
             tries=self.tries,
@@ -142,7 +147,9 @@ class OfflineProtocol(Config):
             updates=0,
         )
         options = {**self.cell_options, "split": self.split}
-        return LearningSettings(recipe=self.recipe, stages=(stage,), seed=self.seed, cell_options=options)
+        return LearningSettings(
+            recipe=self.recipe, settings=dict(settings or {}), stages=(stage,), seed=self.seed, cell_options=options
+        )
 
 
 def load_protocol(name: str) -> Protocol:

@@ -51,6 +51,9 @@ class StageCount:
         skipped: scenes that could not be made, or whose worker failed again and again.
         tries, successes, rate: as the behaviour counted them; the rate is 0 where nothing was tried.
         cpu_s: processor seconds of the workers.
+        held_unnoticed, felt_not_held: tries whose label the simulation contradicts; none where nobody counts them.
+        code: commits that collected; ``unknown`` where an episode does not tell.
+        followed: SHA-256 of the weights that chose, where a network did; more than one in a stage is no clean run.
     """
 
     stage: int | None
@@ -59,6 +62,10 @@ class StageCount:
     tries: int
     successes: int
     cpu_s: float
+    held_unnoticed: int | None = None
+    felt_not_held: int | None = None
+    code: tuple[str, ...] = ()
+    followed: tuple[str, ...] = ()
 
     @property
     def rate(self) -> float:
@@ -197,6 +204,10 @@ class ReplayReader(Sequence[EpisodeId]):
             sum(int(info.get("tries", 0)) for info in infos),
             sum(int(info.get("successes", 0)) for info in infos),
             float(sum(info.get("cpu_s", 0.0) for info in infos)),
+            _sum_of(infos, "held_unnoticed"),
+            _sum_of(infos, "felt_not_held"),
+            tuple(sorted({str(info.get("code", "unknown")) for info in infos})),
+            tuple(sorted({str(info["followed"]) for info in infos if info.get("followed")})),
         )
 
     def _path(self, episode: EpisodeId) -> Path:
@@ -210,6 +221,11 @@ class ReplayReader(Sequence[EpisodeId]):
     def _listed(self) -> list[EpisodeId]:
         matches = (NAME.match(path.name) for path in (self.folder / "episodes").iterdir())
         return sorted(EpisodeId(int(m[1]), int(m[2])) for m in matches if m)
+
+
+def _sum_of(infos: Sequence[Mapping[str, Any]], name: str) -> int | None:
+    counts = [int(info[name]) for info in infos if name in info]
+    return sum(counts) if counts else None
 
 
 def read_schema(folder: Path) -> dict[str, tuple[tuple[int, ...], str]]:

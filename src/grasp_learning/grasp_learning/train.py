@@ -168,6 +168,8 @@ class Trainer:
             {
                 "recipe": self._settings.recipe,
                 "seed": self._settings.seed,
+                "cell": self._settings.cell_name,
+                "cell_options": self._settings.cell_options,
                 "stage": self._settings.stages[self._stage].name,
                 "data": {"episodes": sums.episodes, "tries": sums.tries, "successes": sums.successes},
                 "updates": step,

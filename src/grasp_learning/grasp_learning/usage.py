@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -97,11 +98,20 @@ def origin() -> dict[str, Any]:
     """Where data or weights come from: command, code and library versions, time."""
     return {
         "command": _command(),
-        "code": _commit(),
+        "code": commit(),
         "versions": {"python": platform.python_version(), **_versions()},
         "machine": machine(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def digest(path: Path) -> str:
+    """SHA-256 over the names and contents of a checkpoint's files, or of one file, to say which weights were used."""
+    found = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+        found.update(file.name.encode())
+        found.update(file.read_bytes())
+    return found.hexdigest()
 
 
 def _command() -> str:
@@ -121,7 +131,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _commit() -> str:
+def commit() -> str:
     """Commit of the checkout that this file lies in, with ``-dirty`` where tracked files were changed."""
     commit = _git("rev-parse", "--short=12", "HEAD")
     if commit is None:

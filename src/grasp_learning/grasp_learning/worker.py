@@ -17,6 +17,7 @@ from grasp_core.cell import Cell, SceneError
 from grasp_learning.finding import find, known
 from grasp_learning.replay import EpisodeId, ReplayStore
 from grasp_learning.settings import LearningSettings
+from grasp_learning.usage import commit, digest
 
 NICE = 5
 
@@ -76,6 +77,7 @@ class Worker:
         self._behaviour = system.behaviour(own, settings.stages[order.stage].behaviour, order.checkpoint, order.device)
         use_one_thread()
         self._cell = make_cell(settings.cell_name, settings.cell_options)
+        self._made_by = {"code": commit(), "followed": None if order.checkpoint is None else digest(order.checkpoint)}
         self._counted_cpu_s = 0.0
 
     def run(self, index: int) -> dict[str, Any]:
@@ -83,7 +85,7 @@ class Worker:
         settings, episode = self._order.settings, EpisodeId(self._order.stage, index)
         scene, seed = draw_scene(settings, episode)
         begin = time.perf_counter()
-        origin = {"stage": settings.stages[episode.stage].name, "scene": scene, "seed": seed}
+        origin = {"stage": settings.stages[episode.stage].name, "scene": scene, "seed": seed, **self._made_by}
         try:
             done = self._behaviour.run_episode(self._cell, scene, seed, settings.stages[episode.stage].max_steps)
         except SceneError as error:

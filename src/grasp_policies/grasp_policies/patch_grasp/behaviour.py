@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from grasp_core.cell import Cell, Outcome
+from grasp_core.cell import Cell, Outcome, Reason
 from grasp_core.config import Config
 from grasp_policies.heightmaps.state import State, look
 from grasp_policies.patch_grasp import checkpoint
@@ -130,9 +130,10 @@ class Behaviour:
         return choice, score, False
 
 
+# With these a grasp did not take place.
 UNTRIED = frozenset(
-    ("refused_by_guard", "unreachable", "planning_failed", "in_collision", "motion_failed", "gripper_failed",
-     "invalid_action", "stale_state", "cancelled")
+    (Reason.REFUSED_BY_GUARD, Reason.UNREACHABLE, Reason.PLANNING_FAILED, Reason.IN_COLLISION, Reason.MOTION_FAILED,
+     Reason.GRIPPER_FAILED, Reason.INVALID_ACTION, Reason.STALE_STATE, Reason.CANCELLED)
 )  # fmt: skip
 
 
@@ -165,7 +166,10 @@ def columns_of(rows: list[dict[str, Any]], config: PatchGraspConfig) -> dict[str
 
 
 def summary_of(rows: list[dict[str, Any]], reasons: Counter[str], arms: Counter[str]) -> dict[str, Any]:
-    """What an episode tells of itself; ``label_errors`` counts where the gripper felt otherwise than it was."""
+    """What an episode tells of itself.
+
+    ``held_unnoticed`` and ``felt_not_held`` count the tries that the gripper felt otherwise than the simulation knows.
+    """
     known = [row for row in rows if row["held"] >= 0]
     return {
         "tries": len(rows),

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
+from sklearn.metrics import roc_auc_score
 
 from grasp_core.config import Config
 from grasp_policies.patch_grasp import checkpoint
@@ -140,7 +141,10 @@ class Learner:
         return {"loss": float(loss.detach()), "learning_rate": rate}
 
     def measure(self) -> dict[str, float]:
-        """How well the tries that were kept aside are told apart."""
+        """How well the tries that were kept aside are told apart.
+
+        ``auc`` needs no threshold; that of ``balanced_accuracy`` is the best for these very tries, which flatters it.
+        """
         assert self._data is not None
         success = self._data.success[self._held_out]
         if not len(success) or success.all() or not success.any():
@@ -148,6 +152,7 @@ class Learner:
         scores = scores_of(self.network, self._data.part(self._held_out), str(self._device))
         best = np.argsort(-scores)[: max(1, len(scores) // 10)]
         return {
+            "auc": float(roc_auc_score(success, scores)),
             "balanced_accuracy": balanced_accuracy(scores, success, best_threshold(scores, success)),
             "rate": float(success.mean()),
             "rate_best_tenth": float(success[best].mean()),

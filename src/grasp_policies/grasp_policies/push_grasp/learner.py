@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional
 
@@ -183,7 +183,7 @@ class Learner:
                 continue
             score = self._scores(tries, index)
             name = PRIMITIVES[primitive]
-            found[f"{name}_auc"] = _auc(score, answer)
+            found[f"{name}_auc"] = float(roc_auc_score(answer, score))
             best = np.argsort(-score)[: max(1, len(score) // 10)]
             found[f"{name}_rate"] = float(answer.mean())
             found[f"{name}_rate_best_tenth"] = float(answer[best].mean())
@@ -315,10 +315,3 @@ def _chances(episodes: Episodes, episode: NDArray[np.int64], newest_factor: floa
     newest = np.array([stage == stages[-1] for stage in stages])
     weights = np.where(newest[episode], newest_factor, 1.0)
     return weights / weights.sum()
-
-
-def _auc(score: NDArray[np.float32], answer: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve, by ranks."""
-    ranks = rankdata(score)
-    positives, negatives = int(answer.sum()), int((~answer).sum())
-    return float((ranks[answer].sum() - positives * (positives + 1) / 2.0) / (positives * negatives))
