@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from grasp_core.config import Config, ConfigError
+from grasp_core.config import Config, ConfigError, read_yaml
 from grasp_learning.collect import default_workers
 from grasp_learning.command import command
 from grasp_learning.episode_file import write_json
@@ -146,9 +146,10 @@ def run(args: AblationArguments) -> list[dict[str, Any]]:
         log.info("%s", variant.name)
         if not learn(settings, folder, device=args.device, replay=args.train / "replay"):
             raise KeyboardInterrupt
-        network, _ = checkpoint.load(checkpoint_folder(folder, settings, len(settings.stages) - 1))
+        made = checkpoint_folder(folder, settings, len(settings.stages) - 1)
+        network, _ = checkpoint.load(made)
         row = network_row(variant.name, network, train, test, args.device)
-        tries = sum(stage.tries for stage in settings.stages)
+        tries = tries_learned(made, sum(stage.tries for stage in settings.stages))
         spent = totals(folder).get("train", {}).get("cpu_s", 0.0)
         rows = [r for r in rows if r["method"] != variant.name]
         rows.append({**row, "trained_on": tries, "train_core_min": round(spent / 60.0, 2)})
@@ -157,6 +158,23 @@ def run(args: AblationArguments) -> list[dict[str, Any]]:
         (out / "ablations.md").write_text(table_of(rows) + "\n", encoding="utf-8")
         plot(rows, out / "data_curve.png")
     return rows
+
+
+def tries_learned(folder: Path, asked: int) -> int:
+    """The tries that a variant was given, from its card; every tenth episode of them is kept aside.
+
+    Args:
+        folder: of its checkpoint.
+        asked: as many as the run's file asks for today.
+
+    Raises:
+        ConfigError: they were fewer, as the run has grown since.
+    """
+    given = int(read_yaml(folder / "card.yaml")["data"]["tries"])
+    if given < asked:
+        where = folder.parent.parent
+        raise ConfigError(f"{where} was learned from {given} tries, {asked} are asked for now; delete it to learn anew")
+    return given
 
 
 def finished_rows(out: Path, protocol: OfflineProtocol) -> list[dict[str, Any]]:
@@ -174,18 +192,19 @@ def finished_rows(out: Path, protocol: OfflineProtocol) -> list[dict[str, Any]]:
         raise ConfigError(f"{file}: cannot be read: {error}") from error
     if told["protocol"] != protocol.model_dump(mode="json"):
         return []
-    return [row for row in told["rows"] if any((out / row["method"] / "checkpoints").glob("*/card.yaml"))]
+    learned = {row["method"] for row in told["rows"] if any((out / row["method"] / "checkpoints").glob("*/card.yaml"))}
+    return [row for row in told["rows"] if row["method"] in learned and "auc" in row]
 
 
 def table_of(rows: list[dict[str, Any]]) -> str:
     """The rows as a Markdown table."""
     lines = [
-        "| variant | tries learned from | accuracy | 95 % interval | learned in core minutes |",
-        "|---|---|---|---|---|",
+        "| variant | tries given | accuracy | 95 % interval | area under curve | learned in core minutes |",
+        "|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {r['method']} | {r['trained_on']} | {r['accuracy']:.3f} | {r['low']:.3f} to {r['high']:.3f} | "
-        f"{r['train_core_min']:.1f} |"
+        f"{r['auc']:.3f} | {r['train_core_min']:.1f} |"
         for r in rows
     ]
     return "\n".join(lines)

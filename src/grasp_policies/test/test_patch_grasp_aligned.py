@@ -278,12 +278,13 @@ def test_what_is_refused() -> None:
         PatchGraspConfig.from_mapping({"network": {"head": "both"}}, "policy")
     with pytest.raises(ConfigError, match="at most patch_px, 37"):
         PatchGraspConfig.from_mapping({"network": {"across_px": 39}}, "policy")
-    with pytest.raises(ConfigError, match=r"across_px is 24: odd or even as patch_px, 37, is"):
+    with pytest.raises(ConfigError, match=r"network.across_px is 24: an odd number of pixels"):
         PatchGraspConfig.from_mapping({"network": {"across_px": 24}}, "policy")
-    assert PatchGraspConfig.from_mapping({"patch_px": 36, "network": {"across_px": 24}}).rows_px == 24
-    # Where nothing is as narrow as that, it does not matter.
     for network in ({"head": "bins"}, {"trunk": "alexnet"}):
-        assert PatchGraspConfig.from_mapping({"patch_px": 20, "network": network}).rows_px == 20
+        with pytest.raises(ConfigError, match=r"patch_px is 36: an odd number of pixels"):
+            PatchGraspConfig.from_mapping({"patch_px": 36, "network": network}, "policy")
+        # Where nothing is as narrow as that, it does not matter.
+        assert PatchGraspConfig.from_mapping({"patch_px": 21, "network": network}).rows_px == 21
 
 
 def test_tries_are_not_shown_to_a_network_for_others() -> None:

@@ -8,14 +8,15 @@ import pytest
 
 from grasp_policies.patch_grasp.baselines import (
     Heuristic,
-    LinearMachines,
-    NearestNeighbours,
     OptimisticHeuristic,
+    StrokeRule,
     balanced,
     balanced_index,
     shape_of,
+    widths_m,
 )
 from grasp_policies.patch_grasp.dataset import Patches, build
+from grasp_policies.patch_grasp.hog_classifiers import LinearMachines, NearestNeighbours
 from grasp_policies.patch_grasp.learner import balanced_accuracy, best_threshold
 from grasp_policies.patch_grasp.offline import compare, row_of, table
 
@@ -61,7 +62,27 @@ def test_heuristics_know_bars(others: Patches) -> None:
     assert best >= balanced(said, others.success) - 1e-9
 
 
-@pytest.mark.parametrize(("method", "least"), [(NearestNeighbours(), 0.8), (LinearMachines(), 0.6)])
+def test_the_width_between_the_fingers(others: Patches) -> None:
+    pixel_m = CONFIG.map.pixel_m
+    across = widths_m(others.part(np.flatnonzero(others.success)), 0.002)
+    assert across == pytest.approx((2 * HALF_PX[1] + 1) * pixel_m, abs=2.5 * pixel_m)
+    empty = others.part(np.arange(3))
+    empty.height[:] = 0
+    assert (widths_m(empty, 0.002) == 0.0).all()
+    fits = StrokeRule(closed_m=0.02, open_m=(2 * HALF_PX[1] + 2.2) * pixel_m, above_m=0.002)
+    assert balanced(fits.says(others), others.success) > 0.9
+    assert not StrokeRule(closed_m=(2 * HALF_PX[1] + 5) * pixel_m, open_m=1.0).says(others)[others.success].any()
+
+
+@pytest.mark.parametrize(
+    ("method", "least"),
+    [
+        (NearestNeighbours(), 0.8),
+        (NearestNeighbours("heights"), 0.8),
+        (LinearMachines(), 0.6),
+        (LinearMachines("heights", turned=True), 0.9),
+    ],
+)
 def test_classifiers_on_gradients_learn_bars(
     tries: Patches, others: Patches, method: NearestNeighbours | LinearMachines, least: float
 ) -> None:
@@ -77,8 +98,8 @@ def test_as_many_failures_as_successes(tries: Patches) -> None:
 
 def test_the_table_has_a_row_for_every_method(tries: Patches, others: Patches) -> None:
     rows = compare(tries, others, {}, CONFIG, 0.02, 200)
-    assert [row["method"] for row in rows][-2:] == ["kNN on HoG", "18 linear SVMs on HoG"]
-    assert len(table(rows).splitlines()) == 2 + len(rows) == 7
+    assert [row["method"] for row in rows][3:5] == ["fits the stroke", "kNN on HoG"]
+    assert len(table(rows).splitlines()) == 2 + len(rows) == 11
     row = row_of("all wrong", np.array([True, False]), np.array([False, True]))
     assert row["accuracy"] == 0.0
     assert row["high"] > 0.0

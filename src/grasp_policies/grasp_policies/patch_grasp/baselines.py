@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the paper measures its network against: a heuristic on the shape of patches, and classifiers on HoG (Table II).
+"""Rules without learning that a network is measured against: the paper's on the shape of patches (Table II), and ours.
 
-scikit-image and scikit-learn do the work; they are imported when a baseline is made.
+The paper's classifiers are in ``hog_classifiers``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from grasp_policies.heightmaps.state import STEP_M, UNSEEN
 from grasp_policies.patch_grasp.dataset import Patches
-from grasp_policies.patch_grasp.settings import BINS
-from grasp_policies.patch_grasp.table import bin_of
+from grasp_policies.patch_grasp.table import tips_m
 
-# Eigenvalue limits (m, half widths) and angular tolerances (rad) that the optimistic heuristic chooses among.
-LIMITS_M = tuple(np.arange(0.008, 0.0361, 0.004))
+# Spreads (standard deviations, m; a strip of 75 mm has 0.022) and angular tolerances (rad) among which the optimistic
+# heuristic chooses.
+LIMITS_M = tuple(np.arange(0.008, 0.0261, 0.002))
 TOLERANCES = tuple(np.radians((15.0, 25.0, 35.0, 45.0)))
 
 
@@ -108,102 +107,51 @@ class OptimisticHeuristic(Heuristic):
         return best[1]
 
 
-class NearestNeighbours:
-    """k nearest tries by HoG and angle; k is the best of a few on a part that is kept aside.
+class StrokeRule:
+    """No learning, two numbers of the data sheet: what lies between the fingers is neither too thin nor too wide.
+
+    Along the closing direction, through the grasp point, what rises above the resting fingertips is measured. The
+    numbers are Baxter's: its fingers close to 37 mm and open to 75 mm (urdf/grippers/baxter_electric.yaml).
 
     Args:
-        among: values of k to choose from.
+        closed_m: opening of the closed fingers.
+        open_m: opening of the open fingers.
+        above_m: what is lower than this above the fingertips is not met by them.
     """
 
-    def __init__(self, among: Sequence[int] = (1, 3, 5, 9, 15, 25, 51)) -> None:
-        self._among = tuple(among)
-        self.k = 0
-        self._model: Any = None
+    def __init__(self, closed_m: float = 0.037, open_m: float = 0.075, above_m: float = 0.004) -> None:
+        self._closed_m, self._open_m, self._above_m = closed_m, open_m, above_m
 
     def fit(self, data: Patches) -> None:
-        """Keep the tries, as many failures as successes."""
-        from sklearn.neighbors import KNeighborsClassifier
-
-        index = balanced_index(data.success, np.random.default_rng(0))
-        features, answers = turned_features(data.part(index)), data.success[index]
-        aside = np.arange(len(index)) % 5 == 0
-        found = []
-        for k in (k for k in self._among if k <= int((~aside).sum())):
-            model = KNeighborsClassifier(k).fit(features[~aside], answers[~aside])
-            found.append((balanced(model.predict(features[aside]), answers[aside]), -k))
-        self.k = -max(found)[1]
-        self._model = KNeighborsClassifier(self.k).fit(features, answers)
+        """There is nothing to learn."""
 
     def says(self, data: Patches) -> NDArray[np.bool_]:
-        """What most of the neighbours did."""
-        return np.asarray(self._model.predict(turned_features(data)), dtype=bool)
+        """Whether each try's width fits."""
+        widths = widths_m(data, self._above_m)
+        return np.asarray((widths >= self._closed_m) & (widths <= self._open_m))
 
 
-class LinearMachines:
-    """18 linear support vector machines on HoG, one for each angle."""
+def widths_m(data: Patches, above_m: float) -> NDArray[np.float64]:
+    """How far what rises ``above_m`` over the resting fingertips reaches along the closing direction, m [n].
 
-    def __init__(self, penalty: float = 0.01) -> None:
-        self._penalty = penalty
-        self._models: dict[int, Any] = {}
-
-    def fit(self, data: Patches) -> None:
-        """Learn each angle from its own tries."""
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-        from sklearn.svm import LinearSVC
-
-        bins = bin_of(data.angle)
-        features = hog_features(data)
-        for number in range(BINS):
-            mine = bins == number
-            if data.success[mine].any() and not data.success[mine].all():
-                machine = LinearSVC(C=self._penalty, class_weight="balanced", random_state=0)
-                self._models[number] = make_pipeline(StandardScaler(), machine).fit(features[mine], data.success[mine])
-
-    def says(self, data: Patches) -> NDArray[np.bool_]:
-        """What the machine of each try's angle says; no where there is none."""
-        features, bins, said = hog_features(data), bin_of(data.angle), np.zeros(len(data), bool)
-        for number, model in self._models.items():
-            mine = bins == number
-            if mine.any():
-                said[mine] = model.predict(features[mine])
-        return said
-
-
-def hog_features(data: Patches, turned: bool = False) -> NDArray[np.float32]:
-    """Histograms of oriented gradients of patches in grey, [n, f]; ``turned`` so that all close along the same axis."""
-    from skimage.feature import hog
-
-    found = []
-    for begin in range(0, len(data), 512):
-        part = data.part(np.arange(begin, min(begin + 512, len(data))))
-        if turned:
-            part = _closing_along_columns(part)
-            images = part.rgb.astype(np.float32).mean(axis=-1)
-        else:
-            margin = (part.rgb.shape[1] - part.patch_px) // 2
-            images = part.rgb[:, margin : margin + part.patch_px, margin : margin + part.patch_px].mean(axis=-1)
-        found += [hog(image, orientations=9, pixels_per_cell=(6, 6), cells_per_block=(2, 2)) for image in images]
-    return np.asarray(found, dtype=np.float32)
-
-
-def turned_features(data: Patches) -> NDArray[np.float32]:
-    """HoG of patches turned into their grasp, so that tries at any angle are neighbours."""
-    return hog_features(data, turned=True)
-
-
-def _closing_along_columns(data: Patches) -> Patches:
-    from scipy import ndimage
-
-    size, middle = data.patch_px, 0.5 * (data.rgb.shape[1] - 1)
-    rgb = np.zeros((len(data), size, size, 3), np.uint8)
+    The unbroken part around the grasp point counts; 0 where nothing rises there.
+    """
+    edge = data.height.shape[-1]
+    middle = edge // 2
+    heights = np.where(data.height == UNSEEN, np.float32(0.0), data.height * np.float32(STEP_M))
+    level = tips_m(data.height, data.config.grasp) + above_m
+    along = np.arange(edge) - middle
+    found = np.zeros(len(data))
     for i, angle in enumerate(data.angle):
-        cos, sin = np.cos(angle), np.sin(angle)
-        matrix = np.array([[cos, sin], [-sin, cos]])
-        offset = middle - matrix @ np.full(2, 0.5 * (size - 1))
-        for c in range(3):
-            rgb[i, ..., c] = ndimage.affine_transform(data.rgb[i, ..., c], matrix, offset, (size, size), order=1)
-    return replace(data, rgb=rgb)
+        line = ndimage.map_coordinates(
+            heights[i], [middle + np.sin(angle) * along, middle + np.cos(angle) * along], order=1
+        )
+        raised = np.concatenate([[False], line > level[i], [False]])
+        if raised[middle + 1]:
+            gaps = np.flatnonzero(~raised)
+            beyond = np.searchsorted(gaps, middle + 1)
+            found[i] = (gaps[beyond] - gaps[beyond - 1] - 1) * data.config.map.pixel_m
+    return found
 
 
 def balanced(said: NDArray[Any], success: NDArray[np.bool_]) -> float:

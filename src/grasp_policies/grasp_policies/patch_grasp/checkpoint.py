@@ -22,13 +22,15 @@ FORMAT_1 = {"trunk": "small", "head": "bins", "heights": "table"}
 
 
 def save(folder: Path, network: PatchNetwork, config: PatchGraspConfig, card: Mapping[str, Any]) -> None:
-    """Write a checkpoint; a reader never sees half of one."""
+    """Write a checkpoint; a reader never sees half of one, and none for a moment where one is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     weights, card_file = folder / "weights.safetensors", folder / "card.yaml"
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     values = {"format": FORMAT, "policy": "patch_grasp", "config": config.model_dump(mode="json"), **card}
     save_file(tensors, f"{weights}.part")
     Path(f"{card_file}.part").write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    # Without its card a folder is no checkpoint: new weights never stand beside an old card.
+    card_file.unlink(missing_ok=True)
     os.replace(f"{weights}.part", weights)
     os.replace(f"{card_file}.part", card_file)
 
@@ -46,7 +48,9 @@ def load(folder: Path) -> tuple[PatchNetwork, PatchGraspConfig]:
             f"{card_file}: is for policy {card.get('policy')!r} in format {card.get('format')!r}; "
             f"expected patch_grasp in format 1 or {FORMAT}"
         )
-    values = dict(card.get("config", {}))
+    if not isinstance(card.get("config"), dict):
+        raise ConfigError(f"{card_file}: config is {card.get('config')!r}; expected what the weights were learned with")
+    values = dict(card["config"])
     if card["format"] == 1:
         values["network"] = {**FORMAT_1, **values.get("network", {})}
     config = PatchGraspConfig.from_mapping(values, f"{card_file}: config")

@@ -9,18 +9,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 from grasp_core.statistics import wilson
 from grasp_policies.patch_grasp import checkpoint
 from grasp_policies.patch_grasp.baselines import (
     Classifier,
     Heuristic,
-    LinearMachines,
-    NearestNeighbours,
     OptimisticHeuristic,
+    StrokeRule,
     balanced_index,
 )
 from grasp_policies.patch_grasp.dataset import Patches
+from grasp_policies.patch_grasp.hog_classifiers import LinearMachines, NearestNeighbours
 from grasp_policies.patch_grasp.learner import scores_of, threshold_for
 from grasp_policies.patch_grasp.network import PatchNetwork
 from grasp_policies.patch_grasp.settings import PatchGraspConfig
@@ -62,9 +63,13 @@ def compare(
     methods: dict[str, Classifier] = {
         "smallest eigenvalue": Heuristic(config.map.pixel_m, object_height_m=low),
         "smallest eigenvalue, limit": Heuristic(config.map.pixel_m, limit_m, object_height_m=low),
-        "optimistic heuristic": OptimisticHeuristic(config.map.pixel_m, object_height_m=low),
+        "optimistic heuristic (tuned on the test)": OptimisticHeuristic(config.map.pixel_m, object_height_m=low),
+        "fits the stroke": StrokeRule(),
         "kNN on HoG": NearestNeighbours(),
+        "kNN on HoG of heights": NearestNeighbours("heights"),
         "18 linear SVMs on HoG": LinearMachines(),
+        "18 linear SVMs on HoG of heights": LinearMachines("heights"),
+        "linear SVM on HoG of turned heights": LinearMachines("heights", turned=True),
     }
     rows = []
     for name, method in methods.items():
@@ -78,16 +83,22 @@ def compare(
 
 
 def network_row(name: str, network: PatchNetwork, train: Patches, data: Patches, device: str = "cpu") -> dict[str, Any]:
-    """The line of a network: its accuracy on ``data`` with the threshold that suits what ``train`` keeps aside."""
-    threshold = threshold_for(network, train, device)
-    return {**row_of(name, scores_of(network, data, device) >= threshold, data.success), "threshold": threshold}
+    """The line of a network: its accuracy on ``data`` with the threshold that suits what ``train`` keeps aside.
+
+    ``auc`` is the area under the curve, which needs no threshold.
+    """
+    threshold, scores = threshold_for(network, train, device), scores_of(network, data, device)
+    row = row_of(name, scores >= threshold, data.success)
+    return {**row, "auc": float(roc_auc_score(data.success, scores)), "threshold": threshold}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The rows as a Markdown table."""
-    lines = ["| Method | Accuracy | 95 % interval | Tries |", "|---|---|---|---|"]
+    lines = ["| Method | Accuracy | 95 % interval | Area under curve | Tries |", "|---|---|---|---|---|"]
     lines += [
-        f"| {r['method']} | {r['accuracy']:.3f} | {r['low']:.3f} to {r['high']:.3f} | {r['tries']} |" for r in rows
+        f"| {r['method']} | {r['accuracy']:.3f} | {r['low']:.3f} to {r['high']:.3f} "
+        f"| {format(r['auc'], '.3f') if 'auc' in r else ''} | {r['tries']} |"
+        for r in rows
     ]
     return "\n".join(lines)
 

@@ -26,7 +26,7 @@ from grasp_policies.patch_grasp.table import Choice, region, to_action
 SPEC = PolicySpec(
     name="patch_grasp",
     cells=("baxter",),
-    cameras=(CameraNeed("head_camera", 320, 180, rgb=True, depth=True),),
+    cameras=(CameraNeed("head_camera", 960, 540, rgb=True, depth=True),),
     actions=("grasp", "stop"),
     description="planar grasps from patches at 18 angles (Supersizing Self-supervision)",
 )

@@ -70,8 +70,8 @@ class NetworkSettings(Config):
     """``aligned`` is shown a patch turned into the grasp, and one output serves every angle, so that every try teaches
     all of them; ``bins`` is shown the patch as it lies and has an output for each of 18 angles (paper)."""
     across_px: Annotated[int, Field(ge=9, le=255)] | None = 25
-    """Rows of an aligned patch, across the closing direction, at most ``patch_px`` and odd or even as that is; none for
-    a square (paper: square)."""
+    """Rows of an aligned patch, across the closing direction, an odd number of at most ``patch_px``; none for a square
+    (paper: square)."""
     heights: Literal["fingertips", "table"] = "fingertips"
     """What heights are told from: where the fingertips go down to at this patch, or the table (paper: no heights)."""
     height_limit_m: Positive = 0.04
@@ -122,17 +122,14 @@ class PatchGraspConfig(Config):
     network: NetworkSettings = NetworkSettings()
 
     @model_validator(mode="after")
-    def _across_fits(self) -> Self:
+    def _middle_is_a_pixel(self) -> Self:
         across = self.network.across_px
-        if not self._narrow or across is None:
-            return self
-        if across > self.patch_px:
+        # Else a patch that is learned from would lie half a pixel beside the one that is acted on.
+        for name, value in (("patch_px", self.patch_px), ("network.across_px", across)):
+            if value is not None and value % 2 == 0:
+                raise ValueError(f"{name} is {value}: an odd number of pixels, so that the grasp point is one")
+        if self._narrow and across is not None and across > self.patch_px:
             raise ValueError(f"network.across_px is {across}: at most patch_px, {self.patch_px}")
-        # Else the middle of a patch that is learned from would lie half a pixel beside that of one that is acted on.
-        if (self.patch_px - across) % 2:
-            raise ValueError(
-                f"network.across_px is {across}: odd or even as patch_px, {self.patch_px}, is; none for a square"
-            )
         return self
 
     @property

@@ -25,7 +25,7 @@ def make_networks(config: PushGraspConfig) -> dict[int, QNetwork]:
 
 
 def save(folder: Path, networks: Mapping[int, QNetwork], config: PushGraspConfig, card: Mapping[str, Any]) -> None:
-    """Write a checkpoint; a reader never sees half of one."""
+    """Write a checkpoint; a reader never sees half of one, and none for a moment where one is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     weights, card_file = checkpoint_files(folder)
     tensors = {
@@ -38,6 +38,8 @@ def save(folder: Path, networks: Mapping[int, QNetwork], config: PushGraspConfig
     # The library writes for the owner alone; a checkpoint is for everyone who may read the folder.
     os.chmod(f"{weights}.part", 0o644)
     Path(f"{card_file}.part").write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    # Without its card a folder is no checkpoint: new weights never stand beside an old card.
+    card_file.unlink(missing_ok=True)
     os.replace(f"{weights}.part", weights)
     os.replace(f"{card_file}.part", card_file)
 
