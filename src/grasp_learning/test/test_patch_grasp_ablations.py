@@ -184,7 +184,13 @@ def test_each_variant_changes_what_its_name_says() -> None:
     assert made["no_aggregation"].system_settings().learn.aggregate is False
     assert made["rgb"].system_settings().policy.network.use_depth is False
     assert made["depth"].system_settings().policy.network.use_colour is False
-    assert made["bins"].system_settings().policy.network.head == "bins"
+    for name in ("bins", "bins_rgb"):
+        network = made[name].system_settings().policy.network
+        assert (network.head, network.heights, network.use_depth) == ("bins", "table", name == "bins")
+    assert made["heights_of_table"].system_settings().policy.network.heights == "table"
+    assert made["small_trunk"].system_settings().policy.network.trunk == "small"
+    assert made["square"].system_settings().policy.rows_px == 37
+    assert made["no_jitter"].system_settings().learn.shift_m == made["no_jitter"].system_settings().learn.turn_rad == 0
     assert made["one_view"].system_settings().policy.network.views == 1
     assert made["no_rotation"].system_settings().learn.rotate is False
     assert made["4_stages"].system_settings() == load_settings(Path("patch_grasp.yaml")).system_settings()
