@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from grasp_core.actions import Grasp
 from grasp_core.cell import Cell, Outcome
+from grasp_core.config import ConfigError
 from grasp_core.observation import Observation
 from grasp_policies.heightmaps.settings import MapSettings
 from grasp_policies.heightmaps.state import State, changed, look
@@ -101,7 +102,17 @@ class LookJudge:
         self._state: State | None = None
 
     def begin(self, observation: Observation) -> int | None:
-        """Remember what it looks like."""
+        """Remember what it looks like.
+
+        Raises:
+            ConfigError: there is no picture of the map's camera.
+        """
+        if self._map.camera not in observation.frames:
+            there = ", ".join(observation.frames) or "none"
+            raise ConfigError(
+                f"a cell that does not know the truth is judged by the map of camera {self._map.camera!r}; "
+                f"its observations carry {there}"
+            )
         self._left, self._state = self._objects, look(observation, self._map)
         return self._objects
 

@@ -3,7 +3,8 @@
 
 ``python -m grasp_learning.patch_grasp_repeats --tries 150 --json repeats.json``
 Told from its other repetitions, a label is right as often as a vote of few tries is: a noisy estimate of the chance
-that such a try holds. A classifier that knew that chance would be right more often; the number is no bound.
+that such a try holds. A classifier that knew that chance would be right more often: ``known_chance_balanced_accuracy``
+estimates how often.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy import optimize, stats
 
 from grasp_core.actions import Grasp
 from grasp_core.config import Config
@@ -111,6 +113,27 @@ def summary(labels: NDArray[np.bool_]) -> dict[str, float]:
     }
 
 
+def known_chance_accuracy(labels: NDArray[np.bool_]) -> float | None:
+    """Balanced accuracy of who knows every try's chance to hold, but not its luck; none where no label differs.
+
+    The chances of all tries are taken as drawn from a beta distribution, fitted to how often each try [tries, repeats]
+    held. Who knows the chance says yes above the mean chance, which is best for balanced accuracy.
+    """
+    count, held = labels.shape[1], labels.sum(axis=1)
+    rate = float(labels.mean())
+    if not 0.0 < rate < 1.0:
+        return None
+
+    def surprise(logs: NDArray[np.float64]) -> float:
+        return -float(stats.betabinom.logpmf(held, count, *np.exp(logs)).sum())
+
+    a, b = np.exp(optimize.minimize(surprise, np.log([rate, 1.0 - rate]), method="Nelder-Mead").x)
+    mean = a / (a + b)
+    # E[p; p > mean] of a beta distribution is its mean times the tail of the one with a + 1; likewise for 1 - p.
+    right = float(stats.beta.sf(mean, a + 1.0, b)), float(stats.beta.cdf(mean, a, b + 1.0))
+    return 0.5 * sum(right)
+
+
 def interval(labels: NDArray[np.bool_], rng: np.random.Generator, draws: int = 1000) -> tuple[float, float] | None:
     """95 % of ``best_balanced_accuracy`` over bootstrap draws of whole tries; none where no label differs.
 
@@ -170,6 +193,9 @@ def _repeats(args: RepeatsArguments) -> int:
     finally:
         cell.close()
     told = summary(labels)
+    known = known_chance_accuracy(labels)
+    if known is not None:
+        told["known_chance_balanced_accuracy"] = known
     spread = interval(labels, np.random.default_rng(args.seed))
     if spread is not None:
         told |= {"best_balanced_accuracy_low": spread[0], "best_balanced_accuracy_high": spread[1]}

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from grasp_core.cell import Reason
 from grasp_core.statistics import Estimate, bootstrap, wilson
 from grasp_learning.runs import RunRow
 
@@ -19,7 +20,7 @@ def score(rows: Sequence[RunRow], one_action: bool = False) -> dict[str, Any]:
     ``completion`` counts all runs (Wilson interval). ``grasp_success`` and ``action_efficiency`` are means over
     complete runs (bootstrap over runs), as in the paper; under ``all_runs`` over all that acted. ``actions_per_run`` is
     a mean over the same runs, and ``all_grasps`` counts every grasp of every run (Wilson interval). A mean of no runs
-    is none.
+    is none. Where the simulation is the judge, ``felt_grasps`` is what the gripper itself would have counted.
 
     Args:
         rows: runs.
@@ -40,6 +41,7 @@ def score(rows: Sequence[RunRow], one_action: bool = False) -> dict[str, Any]:
         "grasps": sum(len(row.grasps) for row in made),
         "pushes": sum(action.kind == "push" for row in made for action in row.actions),
         "all_grasps": _all_grasps(made),
+        "felt_grasps": _felt_grasps(made),
         "grasp_after_push": _after_push(made),
         "ended": {end: sum(row.ended == end for row in rows) for end in sorted({row.ended for row in rows})},
     }
@@ -60,6 +62,9 @@ def markdown(results: Sequence[Mapping[str, Any]]) -> str:
     lines += [_line(str(result["label"]), result) for result in results]
     if any(result.get("over") == "all runs" for result in results):
         lines += ["", "A run is one action: grasp success counts the grasps of all runs, not of complete ones alone."]
+    felt = [f"{r['label']} {_percent(r['felt_grasps'])}" for r in results if r.get("felt_grasps")]
+    if felt:
+        lines += ["", "Of all grasps the gripper itself felt held: " + ", ".join(felt) + "."]
     for result in results:
         changes = [f"`{name}`: {old} -> {new}" for name, (old, new) in result.get("differs", {}).items()]
         if changes:
@@ -98,6 +103,11 @@ def _after_push(rows: Sequence[RunRow]) -> dict[str, Any]:
 def _all_grasps(rows: Sequence[RunRow]) -> dict[str, Any]:
     grasps = [bool(grasp.success) for row in rows for grasp in row.grasps]
     return _told(wilson(sum(grasps), len(grasps)))
+
+
+def _felt_grasps(rows: Sequence[RunRow]) -> dict[str, Any]:
+    felt = [grasp.reason == Reason.HELD for row in rows for grasp in row.grasps]
+    return _told(wilson(sum(felt), len(felt)))
 
 
 def _told(estimate: Estimate | None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 
@@ -99,6 +100,16 @@ def test_single_grasps_are_counted_over_all_runs():
     assert "A run is one action" in table
     plain = {"label": "x", **score(rows), "by_place": by_place(rows)}
     assert "A run is one action" not in markdown([plain])
+
+
+def test_what_the_gripper_felt_is_told_beside_what_was_picked():
+    rows = [play(script, 1, max_actions=1) for script in "ggm"]
+    # The fingers did not notice what they held.
+    rows[0].actions[0] = dataclasses.replace(rows[0].actions[0], reason="missed")
+    found = score(rows, one_action=True)
+    assert found["grasp_success"]["mean"] == pytest.approx(2 / 3)
+    assert (found["felt_grasps"]["mean"], found["felt_grasps"]["n"]) == (pytest.approx(1 / 3), 3)
+    assert "the gripper itself felt held: x 33.3 [" in markdown([{"label": "x", **found, "by_place": {}}])
 
 
 def test_no_complete_run_has_no_mean():
@@ -290,6 +301,8 @@ def test_without_truth_the_heightmap_tells():
     raised, speck = flat.copy(), flat.copy()
     raised[50:70, 70:90] -= 0.05
     speck[50:52, 70:72] -= 0.05
+    with pytest.raises(ConfigError, match="camera 'fixed_camera'; its observations carry none"):
+        LookJudge(objects=2).begin(Observation({}, {}, {}, 0))
     judge = LookJudge(objects=2)
     assert judge.begin(picture(flat)) == 2
     outcome = Outcome(None, None, True, Reason.PUSHED, picture(speck))  # type: ignore[arg-type]

@@ -13,7 +13,15 @@ from grasp_core.actions import Grasp
 from grasp_core.camera import CameraFrame, Intrinsics
 from grasp_core.geometry import top_down
 from grasp_core.observation import Observation
-from grasp_learning.patch_grasp_repeats import RepeatsArguments, interval, moved, repeated, run, summary
+from grasp_learning.patch_grasp_repeats import (
+    RepeatsArguments,
+    interval,
+    known_chance_accuracy,
+    moved,
+    repeated,
+    run,
+    summary,
+)
 from grasp_learning.plan import CollectionError
 from grasp_policies.patch_grasp.settings import PatchGraspConfig
 
@@ -98,3 +106,16 @@ def test_every_repetition_begins_in_the_same_world() -> None:
     assert cell.executed[0] is action
     assert not np.array_equal(cell.executed[1].T_base_tcp, cell.executed[2].T_base_tcp)
     assert repeated(Saved("unreachable"), action, args, np.random.default_rng(0)) is None
+
+
+def test_who_knows_the_chance_is_right_more_often_than_a_vote() -> None:
+    rng = np.random.default_rng(1)
+    chance = rng.beta(0.3, 0.9, 4000)
+    labels = rng.random((4000, 6)) < chance[:, None]
+    said = chance > chance.mean()
+    right = 0.5 * (said[labels[:, 0]].mean() + (~said[~labels[:, 0]]).mean())
+    found = known_chance_accuracy(labels)
+    assert found == pytest.approx(right, abs=0.02)
+    assert found is not None
+    assert found > summary(labels)["best_balanced_accuracy"]
+    assert known_chance_accuracy(np.zeros((3, 4), bool)) is None
