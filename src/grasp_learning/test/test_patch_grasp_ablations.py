@@ -175,7 +175,7 @@ def test_ablations_go_on_where_they_were(run: Path, capsys: pytest.CaptureFixtur
 
 def test_each_variant_changes_what_its_name_says() -> None:
     values = load_settings(Path("patch_grasp.yaml")).model_dump(mode="json")
-    found = {v.name: v for v in variants(4, 42500, (*AMOUNTS, 80000))}
+    found = {v.name: v for v in variants(4, 44000, (*AMOUNTS, 80000))}
     assert "80000_tries" not in found
     made = {n: LearningSettings.from_mapping(settings_of(values, v), n) for n, v in found.items()}
     assert [s.tries for s in made["1000_tries"].stages] == [1000]
@@ -194,4 +194,4 @@ def test_each_variant_changes_what_its_name_says() -> None:
     assert made["one_view"].system_settings().policy.network.views == 1
     assert made["no_rotation"].system_settings().learn.rotate is False
     assert made["4_stages"].system_settings() == load_settings(Path("patch_grasp.yaml")).system_settings()
-    assert values["stages"][0]["tries"] == 42500
+    assert values["stages"][0]["tries"] == 44000
