@@ -34,6 +34,7 @@ from grasp_learning.usage import totals
 from grasp_policies.patch_grasp import checkpoint
 from grasp_policies.patch_grasp.baselines import balanced_index
 from grasp_policies.patch_grasp.dataset import build
+from grasp_policies.patch_grasp.learner import HELD_OUT_EVERY
 from grasp_policies.patch_grasp.offline import network_row
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,8 @@ def settings_of(values: dict[str, Any], variant: Variant) -> dict[str, Any]:
         set_value(changed, change)
     if variant.tries is not None:
         learn_settings = LearningSettings.from_mapping(changed, variant.name).system_settings().learn
-        passes = max(learn_settings.epochs, LEAST_UPDATES * learn_settings.batch / variant.tries)
+        learned = variant.tries * (1.0 - 1.0 / HELD_OUT_EVERY)
+        passes = max(learn_settings.epochs, LEAST_UPDATES * learn_settings.batch / learned)
         changed["stages"][0]["learn"] = {**changed["stages"][0].get("learn", {}), "epochs": passes}
     return changed
 

@@ -111,7 +111,7 @@ class StrokeRule:
     """No learning, two numbers of the data sheet: what lies between the fingers is neither too thin nor too wide.
 
     Along the closing direction, through the grasp point, what rises above the resting fingertips is measured. The
-    numbers are Baxter's: its fingers close to 37 mm and open to 75 mm (urdf/grippers/baxter_electric.yaml).
+    numbers are Baxter's: its fingers close to 37 mm and open to 78.7 mm (urdf/grippers/baxter_electric.yaml).
 
     Args:
         closed_m: opening of the closed fingers.
@@ -119,7 +119,7 @@ class StrokeRule:
         above_m: what is lower than this above the fingertips is not met by them.
     """
 
-    def __init__(self, closed_m: float = 0.037, open_m: float = 0.075, above_m: float = 0.004) -> None:
+    def __init__(self, closed_m: float = 0.037, open_m: float = 0.0787, above_m: float = 0.004) -> None:
         self._closed_m, self._open_m, self._above_m = closed_m, open_m, above_m
 
     def fit(self, data: Patches) -> None:

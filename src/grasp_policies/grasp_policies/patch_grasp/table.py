@@ -43,8 +43,8 @@ def angle_of(number: int) -> float:
 def foreground(state: State, config: PatchGraspConfig) -> NDArray[np.bool_]:
     """What does not belong to the table, bool [rows, columns].
 
-    The paper subtracts a mixture of Gaussians that it learned over time. Here the background is fitted in the picture
-    itself, so that nothing is carried from table to table: a plane whose colour is that of most low pixels.
+    The paper subtracts a mixture of Gaussians that it learned over time. Here the height of the table is known and its
+    colour is that of most low pixels of the picture, so that nothing is carried from table to table.
     """
     seen = state.height != UNSEEN
     raised = state.occupied(config.object_height_m)
