@@ -18,7 +18,7 @@ import tyro
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from grasp_core.cell import Reason, SceneError
+from grasp_core.cell import NOT_DONE, SceneError
 from grasp_core.geometry import transform
 from grasp_core.statistics import wilson
 from grasp_description.grippers import load_gripper
@@ -28,7 +28,6 @@ from grasp_sim.scripted_grasps import candidate_grasps, graspable_set
 
 BUDGET = 98.0
 # The gripper was not asked, or not moved.
-NOT_TRIED = (Reason.REFUSED_BY_GUARD, Reason.UNREACHABLE, Reason.PLANNING_FAILED, Reason.IN_COLLISION)
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def judge(args: Arguments, name: str) -> NDArray[np.int64]:
                 width_m=None,
             )
             outcome = cell.execute(wrong)
-            if outcome.reason in NOT_TRIED:
+            if outcome.reason in NOT_DONE:
                 continue
             counts[int(bool(outcome.info["gripper_says"])), int(outcome.info["success"])] += 1
             progress.update()

@@ -33,6 +33,12 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
 
 
+# An action that ended so tells nothing of what it was meant to touch: it did not take place, or not to its end.
+NOT_DONE = frozenset(
+    (Reason.REFUSED_BY_GUARD, Reason.UNREACHABLE, Reason.PLANNING_FAILED, Reason.IN_COLLISION, Reason.MOTION_FAILED,
+     Reason.GRIPPER_FAILED, Reason.INVALID_ACTION, Reason.STALE_STATE, Reason.CANCELLED)
+)  # fmt: skip
+
 # What ``Outcome.info`` tells of every action, as it was before the cell tidied up: ``stop_reason`` (the reason, str),
 # ``finger_width_m`` and ``finger_force_n`` (float, NaN where the gripper was silent), ``gripper_says`` (whether it
 # reports to hold something; none where it cannot tell), ``gripper_height`` (m, the tool above the support),

@@ -22,6 +22,7 @@ from pydantic import Field
 from scipy import optimize, stats
 
 from grasp_core.actions import Grasp
+from grasp_core.cell import NOT_DONE
 from grasp_core.config import Config
 from grasp_learning.command import command
 from grasp_learning.episode_file import write_json
@@ -29,7 +30,6 @@ from grasp_learning.plan import CollectionError
 from grasp_learning.protocols import load_offline
 from grasp_learning.worker import make_cell
 from grasp_policies.heightmaps.state import look
-from grasp_policies.patch_grasp.behaviour import UNTRIED
 from grasp_policies.patch_grasp.settings import PatchGraspConfig
 from grasp_policies.patch_grasp.table import at_random, region, to_action
 
@@ -78,7 +78,7 @@ def repeated(cell: Any, action: Grasp, args: RepeatsArguments, rng: np.random.Ge
         again = moved(action, args.shift_m * rng.standard_normal(2), args.turn_rad * float(rng.standard_normal()))
         outcome = cell.execute(again if number else action)
         cell.restore(saved)
-        if outcome.success is None or outcome.reason in UNTRIED:
+        if outcome.success is None or outcome.reason in NOT_DONE:
             return None
         labels.append(bool(outcome.success))
     return labels

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from grasp_core.cell import Cell, Outcome, Reason
+from grasp_core.cell import NOT_DONE, Cell, Outcome
 from grasp_core.config import Config
 from grasp_policies.heightmaps.state import State, look
 from grasp_policies.patch_grasp import checkpoint
@@ -109,7 +109,7 @@ class Behaviour:
             action = to_action(choice, state, self._config)
             outcome = cell.execute(action)
             reasons[str(outcome.reason)] += 1
-            if outcome.success is None or outcome.reason in UNTRIED:
+            if outcome.success is None or outcome.reason in NOT_DONE:
                 # The grasp did not take place: it tells nothing of the patch.
                 skipped += 1
             else:
@@ -128,13 +128,6 @@ class Behaviour:
         weighed = self._scorer.sample(state, mask, self._settings.patches, rng)
         choice, score = importance(weighed, rng, self._settings.exponent, self._settings.keep)
         return choice, score, False
-
-
-# With these a grasp did not take place.
-UNTRIED = frozenset(
-    (Reason.REFUSED_BY_GUARD, Reason.UNREACHABLE, Reason.PLANNING_FAILED, Reason.IN_COLLISION, Reason.MOTION_FAILED,
-     Reason.GRIPPER_FAILED, Reason.INVALID_ACTION, Reason.STALE_STATE, Reason.CANCELLED)
-)  # fmt: skip
 
 
 def row_of(
