@@ -117,5 +117,6 @@ def plot(rows: list[dict[str, Any]], file: Path, title: str = "") -> None:
     axes.axvline(0.5, linestyle=":", color="black", linewidth=1.0)
     axes.set_yticks(where, [row["method"] for row in rows])
     axes.invert_yaxis()
-    axes.set(xlabel="accuracy, 95 % Wilson interval", xlim=(0.4, 1.0), title=title)
+    axes.set(xlabel="accuracy, 95 % Wilson interval", xlim=(0.4, 1.0))
+    figure.suptitle(title, fontsize=9)
     figure.savefig(file, dpi=100)
