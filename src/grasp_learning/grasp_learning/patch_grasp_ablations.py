@@ -34,7 +34,7 @@ from grasp_learning.usage import totals
 from grasp_policies.patch_grasp import checkpoint
 from grasp_policies.patch_grasp.baselines import balanced_index
 from grasp_policies.patch_grasp.dataset import build
-from grasp_policies.patch_grasp.learner import HELD_OUT_EVERY
+from grasp_policies.patch_grasp.learner import HELD_OUT_EVERY, random_aside
 from grasp_policies.patch_grasp.offline import network_row
 
 log = logging.getLogger(__name__)
@@ -136,10 +136,11 @@ def run(args: AblationArguments) -> list[dict[str, Any]]:
     out, config, protocol = args.out or args.train / "ablations", config_of(args.train), load_offline(args.protocol)
     check_apart(protocol, args.train)
     there = args.test or args.train / "offline" / "tries"
+    train = build(ReplayReader(args.train / "replay"), config)
+    random_aside(train)
     test = tries_of(protocol, there, config, args.workers or default_workers())
     if protocol.balanced:
         test = test.part(balanced_index(test.success, np.random.default_rng(protocol.balance_seed)))
-    train = build(ReplayReader(args.train / "replay"), config)
     names = [v.name for v in planned]
     rows = finished_rows(out, protocol)
     for variant in chosen:

@@ -25,6 +25,7 @@ from grasp_learning.replay import ReplayReader
 from grasp_learning.settings import FILE, check_pinned, read_begun
 from grasp_learning.usage import origin
 from grasp_policies.patch_grasp.dataset import Patches, build
+from grasp_policies.patch_grasp.learner import random_aside
 from grasp_policies.patch_grasp.offline import compare, plot, table
 from grasp_policies.patch_grasp.settings import PatchGraspConfig
 
@@ -128,7 +129,7 @@ def run(args: OfflineArguments) -> dict[str, Any]:
     """Compare; returns what ``offline.json`` holds.
 
     Raises:
-        ConfigError: the protocol or a folder is refused.
+        ConfigError: the protocol or a folder is refused, or the run is too small to choose a threshold.
     """
     protocol, config = load_offline(args.protocol), config_of(args.train)
     check_apart(protocol, args.train, args.checkpoint)
@@ -136,8 +137,9 @@ def run(args: OfflineArguments) -> dict[str, Any]:
     if not folders:
         raise ConfigError(f"{args.train} holds no finished checkpoint to compare; learn first, or name some")
     out = args.out or args.train / "offline"
-    test = tries_of(protocol, args.test or out / "tries", config, args.workers or default_workers())
     train = build(ReplayReader(args.train / "replay"), config)
+    random_aside(train)
+    test = tries_of(protocol, args.test or out / "tries", config, args.workers or default_workers())
     named = {f"network {'/'.join(f.parts[-2:]) if args.checkpoint else f.name}": f for f in folders}
     balance_seed = protocol.balance_seed if protocol.balanced else None
     rows = compare(train, test, named, config, args.limit_m, args.most, balance_seed)

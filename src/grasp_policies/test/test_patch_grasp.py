@@ -336,6 +336,8 @@ def test_the_threshold_comes_from_random_tries_that_were_kept_aside() -> None:
     assert threshold_for(network, data) == before
     data.success[first_aside] = ~data.success[first_aside]
     assert threshold_for(network, data) != before
+    with pytest.raises(ConfigError, match="0 of 0 random tries that are kept aside held"):
+        threshold_for(network, build(ToyEpisodes(config, 9), config))
 
 
 def test_what_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from sklearn.metrics import roc_auc_score
 
-from grasp_core.config import Config
+from grasp_core.config import Config, ConfigError
 from grasp_policies.patch_grasp import checkpoint
 from grasp_policies.patch_grasp.dataset import Augmentation, Episodes, Patches, build
 from grasp_policies.patch_grasp.network import PatchNetwork, masked_loss
@@ -220,6 +220,23 @@ def kept_aside(data: Patches) -> NDArray[np.int64]:
     return np.flatnonzero(data.episode % HELD_OUT_EVERY == HELD_OUT_EVERY - 1)
 
 
+def random_aside(data: Patches) -> Patches:
+    """The random tries that no stage learns from.
+
+    Raises:
+        ConfigError: they do not hold both answers, as of a run with few tables.
+    """
+    aside = data.part(kept_aside(data))
+    aside = aside.part(np.flatnonzero(aside.stage == 0))
+    held = int(aside.success.sum())
+    if held in (0, len(aside)):
+        raise ConfigError(
+            f"{held} of {len(aside)} random tries that are kept aside held; a threshold needs both answers. Every "
+            f"{HELD_OUT_EVERY}th table is kept aside: some 500 random tries are enough"
+        )
+    return aside
+
+
 def threshold_for(network: PatchNetwork, data: Patches, device: str = "cpu") -> float:
     """The score above which a network says yes, chosen on the random tries that were kept aside.
 
@@ -229,9 +246,11 @@ def threshold_for(network: PatchNetwork, data: Patches, device: str = "cpu") -> 
         network: to be asked.
         data: the tries that it learned from, with those kept aside.
         device: torch device.
+
+    Raises:
+        ConfigError: too few tries are kept aside.
     """
-    aside = data.part(kept_aside(data))
-    aside = aside.part(np.flatnonzero(aside.stage == aside.stage.min()))
+    aside = random_aside(data)
     return best_threshold(scores_of(network, aside, device), aside.success)
 
 
