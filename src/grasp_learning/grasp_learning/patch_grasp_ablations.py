@@ -219,20 +219,24 @@ def plot(rows: list[dict[str, Any]], file: Path) -> None:
 
     curve = sorted((r for r in rows if r["method"].endswith("_tries")), key=lambda r: r["trained_on"])
     others = [r for r in rows if not r["method"].endswith("_tries")]
-    figure = Figure(figsize=(10.0, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    for axes, shown, title in ((left, curve, "amount of data"), (right, others, "one thing changed")):
-        if shown:
-            x = [r["trained_on"] for r in shown] if shown is curve else range(len(shown))
-            y = [r["accuracy"] for r in shown]
-            spread = [[r["accuracy"] - r["low"] for r in shown], [r["high"] - r["accuracy"] for r in shown]]
-            axes.errorbar(x, y, spread, marker="o", capsize=3, linestyle="-" if shown is curve else "none")
+    panels = [(r, title) for r, title in ((curve, "amount of data"), (others, "one thing changed")) if r]
+    figure = Figure(figsize=(1.0 + 4.5 * max(1, len(panels)), 4.2), layout="constrained")
+    found = figure.subplots(1, max(1, len(panels)), sharey=True, squeeze=False)[0]
+    for axes, (shown, title) in zip(found, panels, strict=False):
+        x = [r["trained_on"] for r in shown] if shown is curve else range(len(shown))
+        y = [r["accuracy"] for r in shown]
+        spread = [[r["accuracy"] - r["low"] for r in shown], [r["high"] - r["accuracy"] for r in shown]]
+        axes.errorbar(x, y, spread, marker="o", capsize=3, linestyle="-" if shown is curve else "none")
         axes.axhline(0.5, linestyle=":", color="grey")
         axes.set(title=title)
-    if curve:
-        left.set_xscale("log")
-    left.set(xlabel="random tries", ylabel="accuracy, objects not learned on")
-    right.set_xticks(range(len(others)), [r["method"] for r in others], rotation=60, ha="right", fontsize=8)
+        if shown is curve:
+            axes.set_xscale("log")
+            axes.set_xticks(list(x), [f"{n:,}" for n in x], rotation=45, ha="right", fontsize=8)
+            axes.minorticks_off()
+            axes.set(xlabel="random tries")
+        else:
+            axes.set_xticks(x, [r["method"] for r in shown], rotation=60, ha="right", fontsize=8)
+    found[0].set(ylabel="accuracy, objects not learned on")
     figure.savefig(file, dpi=100)
 
 
