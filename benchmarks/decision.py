@@ -16,8 +16,8 @@ from episode_tools.report import Row, show
 
 from grasp_core.actions import Stop
 from grasp_core.policy import Goal
+from grasp_core.resources import find_checkpoint
 from grasp_learning.finding import find
-from grasp_policies.node_config import find_checkpoint
 from grasp_sim.cell import SimCell
 
 

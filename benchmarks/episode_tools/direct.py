@@ -16,11 +16,11 @@ from grasp_core.cell import Outcome
 from grasp_core.observation import Observation
 from grasp_core.policy import Goal, Policy
 from grasp_core.recording import RecordedEpisode, RecordedStep
+from grasp_core.resources import find_checkpoint
 from grasp_core.skills.transfer import go_to_state
 from grasp_episodes.judges import Truth, TruthJudge
 from grasp_episodes.runner import Decided, EpisodeRecord, EpisodeRunner, Listeners, RunnerConfig, StepRecord
 from grasp_episodes.timing import StageClock
-from grasp_policies.node_config import find_checkpoint
 from grasp_sim.cell import SimCell
 
 

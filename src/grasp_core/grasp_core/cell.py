@@ -18,6 +18,8 @@ class Reason(StrEnum):
     HELD = "held"
     MISSED = "missed"
     SLIPPED = "slipped"
+    # Held as far as the gripper felt, but not as the judge of an episode saw it.
+    NOT_BROUGHT_AWAY = "not_brought_away"
     PUSHED = "pushed"
     MOVED = "moved"
     STOPPED_BY_POLICY = "stopped_by_policy"

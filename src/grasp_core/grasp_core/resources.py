@@ -47,6 +47,25 @@ def find(folder: str, relative: str = "") -> Path:
     )
 
 
+def find_checkpoint(name: str) -> Path | None:
+    """The checkpoint that a name means: a path that exists, or a folder or file in models/; none for an empty name.
+
+    Raises:
+        ResourceError: there is none of that name.
+    """
+    if not name:
+        return None
+    path = Path(name).expanduser()
+    if path.exists():
+        return path.resolve()
+    try:
+        return find("models", name)
+    except ResourceError as error:
+        if len(Path(name).parts) > 1:
+            raise ResourceError(f"checkpoint {name}: there is no such folder or file, here or in models/") from error
+        raise
+
+
 def names(folder: str, relative: str, suffix: str = ".yaml") -> tuple[str, ...]:
     """Stems of the files with ``suffix`` in a data folder, sorted: which cells, scenes or cameras there are."""
     return tuple(sorted(path.stem for path in find(folder, relative).glob(f"*{suffix}")))

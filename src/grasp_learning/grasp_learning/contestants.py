@@ -18,7 +18,6 @@ from grasp_learning.protocols import Protocol, RunOrder
 from grasp_learning.runs import RunRow, run_once
 from grasp_learning.usage import digest
 from grasp_learning.worker import make_cell, use_one_thread
-from grasp_policies.node_config import find_checkpoint
 
 
 class Contestant(Config):
@@ -73,7 +72,7 @@ def load_policy(contestant: Contestant, device: str) -> Any:
         UnknownNameError, ConfigError, ResourceError: it, its options or its checkpoint are refused.
     """
     factory = find("grasp.policies", contestant.policy)
-    return factory.load(find_checkpoint(contestant.checkpoint or ""), device, contestant.options)
+    return factory.load(resources.find_checkpoint(contestant.checkpoint or ""), device, contestant.options)
 
 
 def make_evaluator(index: int, order: EvaluationOrder) -> Evaluator:
@@ -92,7 +91,7 @@ def usual_checkpoint(policy: str) -> str | None:
 
 def trained_with(contestant: Contestant) -> dict[str, Any]:
     """What its checkpoint's card says of its configuration; empty without a checkpoint or a card."""
-    folder = find_checkpoint(contestant.checkpoint or "")
+    folder = resources.find_checkpoint(contestant.checkpoint or "")
     card = None if folder is None else folder / "card.yaml"
     if card is None or not card.exists():
         return {}
@@ -102,7 +101,7 @@ def trained_with(contestant: Contestant) -> dict[str, Any]:
 
 def fingerprint(contestant: Contestant) -> str | None:
     """SHA-256 over the files of its checkpoint, to say which weights were evaluated; none without one."""
-    path = find_checkpoint(contestant.checkpoint or "")
+    path = resources.find_checkpoint(contestant.checkpoint or "")
     return None if path is None else digest(path)
 
 

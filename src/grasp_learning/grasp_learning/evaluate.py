@@ -24,6 +24,7 @@ import tyro
 from pydantic import Field
 from tqdm import tqdm
 
+from grasp_core import resources
 from grasp_core.config import Config, ConfigError
 from grasp_learning.collect import default_workers, one_thread_each
 from grasp_learning.contestants import (
@@ -43,7 +44,6 @@ from grasp_learning.runs import RunRow
 from grasp_learning.scores import by_place, markdown, score
 from grasp_learning.settings import mapping_of
 from grasp_learning.usage import origin
-from grasp_policies.node_config import find_checkpoint
 from grasp_sim.parallel import ParallelCells, WorkerError, WorkerLost
 
 log = logging.getLogger(__name__)
@@ -262,7 +262,7 @@ def contestants_of(args: EvaluateArguments) -> tuple[Contestant, ...]:
         label = args.label[number] if args.label else policy
         find("grasp.policies", policy)
         checkpoint = None if checkpoint == "none" else checkpoint
-        find_checkpoint(checkpoint or "")
+        resources.find_checkpoint(checkpoint or "")
         found.append(
             Contestant(
                 label=label,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,16 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from grasp_core import resources
-from grasp_core.config import Config, ConfigError
+from grasp_core.config import Config, ConfigError, read_yaml
 from grasp_learning.settings import LearningSettings, StageSettings
+
+log = logging.getLogger(__name__)
+
+# What carries out a protocol of each kind.
+COMMANDS = {
+    "runs": "ros2 run grasp_learning evaluate",
+    "offline": "python -m grasp_learning.patch_grasp_offline",
+}
 
 
 class Protocol(Config):
@@ -120,9 +129,8 @@ class OfflineProtocol(Config):
     seed: Annotated[int, Field(ge=0)] = 1000
     """Of the scenes and tries; another than that of a learning run."""
     balanced: bool = True
-    """Tell as many failures as successes apart; without, all tries."""
-    balance_seed: Annotated[int, Field(ge=0)] = 0
-    """Which of the failures those are."""
+    """Accuracy is the mean of that on failures and that on successes, as if there were as many of both; without, the
+    share of all tries."""
     cell_options: dict[str, Any] = Field(default_factory=dict)
     """Options of the simulated cell (``grasp_sim.cell.SimOptions``) beside ``split``."""
 
@@ -158,7 +166,7 @@ def load_protocol(name: str) -> Protocol:
     Raises:
         ConfigError: there is none, or it is refused.
     """
-    return Protocol.from_yaml(_file_of(name))
+    return Protocol.from_mapping(*_read(name, "runs"))
 
 
 def load_offline(name: str) -> OfflineProtocol:
@@ -167,15 +175,37 @@ def load_offline(name: str) -> OfflineProtocol:
     Raises:
         ConfigError: there is none, or it is refused.
     """
-    return OfflineProtocol.from_yaml(_file_of(name))
+    return OfflineProtocol.from_mapping(*_read(name, "offline"))
 
 
-def _file_of(name: str) -> Path:
-    path = Path(name)
-    if path.suffix == ".yaml":
-        return path
-    try:
-        return resources.find("config", f"protocols/{name}.yaml")
-    except resources.ResourceError:
-        known = ", ".join(resources.names("config", "protocols"))
-        raise ConfigError(f"no protocol {name!r}; there is {known}") from None
+def _read(name: str, kind: str) -> tuple[dict[str, Any], str]:
+    """What a protocol's file holds, and the file's name, for errors."""
+    file = Path(name)
+    if file.suffix != ".yaml":
+        try:
+            file = resources.find("config", f"protocols/{name}.yaml")
+        except resources.ResourceError:
+            raise ConfigError(
+                f"no protocol {name!r} of the kind {kind!r}; there is {', '.join(_known(kind))}"
+            ) from None
+    values = read_yaml(file)
+    if _kind(values) in COMMANDS and _kind(values) != kind:
+        raise ConfigError(f"{file}: is of the kind {_kind(values)!r}, which {COMMANDS[_kind(values)]} carries out")
+    return values, str(file)
+
+
+def _known(kind: str) -> list[str]:
+    found = []
+    for name in resources.names("config", "protocols"):
+        try:
+            values = read_yaml(resources.find("config", f"protocols/{name}.yaml"))
+        except ConfigError as error:
+            log.warning("%s", error)
+            continue
+        if _kind(values) == kind:
+            found.append(name)
+    return found
+
+
+def _kind(values: Mapping[str, Any]) -> str:
+    return str(values.get("kind", "runs"))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -15,6 +16,8 @@ from grasp_core.config import Config, ConfigError, read_yaml
 from grasp_learning.episode_file import write_json
 from grasp_learning.finding import find
 from grasp_learning.recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -198,7 +201,17 @@ def read_pinned(folder: Path, settings: LearningSettings) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     check_pinned(folder, settings)
     # A run that was begun without the entry gets none: today's defaults may not be those that it was begun with.
-    resolved = read_begun(folder)[1] if (folder / FILE).exists() else _resolved(settings)
+    if (folder / FILE).exists():
+        before, resolved = read_begun(folder)
+        for old, new in zip(before.stages, settings.stages, strict=False):
+            if new.tries < old.tries:
+                log.warning(
+                    "%s: stages.%s.tries was %d and is %d now; further tries that are there stay, unused by what is "
+                    "learned from now on",
+                    *(folder, old.name, old.tries, new.tries),
+                )
+    else:
+        resolved = _resolved(settings)
     entry = {} if resolved is None else {RESOLVED: resolved}
     write_json(folder / FILE, {**settings.model_dump(mode="json"), **entry})
 

@@ -164,8 +164,9 @@ def test_cases_come_from_any_folder(tmp_path):
     assert [(o.name, o.number) for o in found] == [("a.txt", 0), ("b.txt", 0), ("a.txt", 1), ("b.txt", 1)]
     with pytest.raises(ConfigError, match="one of them"):
         Protocol.from_mapping({"scenes": ["a"], "cases": "b"})
-    with pytest.raises(ConfigError, match="there is adversarial"):
+    with pytest.raises(ConfigError, match="there is adversarial") as refused:
         load_protocol("nonsense")
+    assert "offline" not in str(refused.value), "of the kind that is asked for"
 
 
 def command(tmp_path, *more: str) -> list[str]:

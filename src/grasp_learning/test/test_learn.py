@@ -91,6 +91,14 @@ def test_more_stages_may_follow_later(tmp_path, settings):
         learn(settings(stages=1, stage={"tries": 60}), tmp_path, quiet=True)
 
 
+def test_fewer_tries_than_before_are_told(tmp_path, settings, caplog):
+    read_pinned(tmp_path, settings(stage={"tries": 30}))
+    read_pinned(tmp_path, settings(stage={"tries": 30}))
+    assert not caplog.records
+    read_pinned(tmp_path, settings(stage={"tries": 20}))
+    assert "tries was 30 and is 20 now" in caplog.text
+
+
 def test_a_run_goes_on_with_the_defaults_that_it_was_begun_with(tmp_path, settings, monkeypatch):
     import toy_system
 

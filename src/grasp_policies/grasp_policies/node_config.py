@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -56,7 +55,7 @@ class PolicyNodeConfig(Config):
             ResourceError: there is no such checkpoint.
         """
         factory = registry.load("grasp.policies", self.policy)
-        policy: Policy = factory.load(find_checkpoint(self.checkpoint), self.device, self._options())
+        policy: Policy = factory.load(resources.find_checkpoint(self.checkpoint), self.device, self._options())
         if getattr(policy, "learns", False):
             raise ConfigError(
                 f"options {self.options} ask {self.policy} to learn from outcomes as it acts; nobody tells them to the "
@@ -72,18 +71,6 @@ class PolicyNodeConfig(Config):
         if not isinstance(values, dict):
             raise ConfigError(f"options {self.options!r} are no JSON object")
         return values
-
-
-def find_checkpoint(name: str) -> Path | None:
-    """The checkpoint that a name means: a path that exists, or a folder or file in models/; none for an empty name.
-
-    Raises:
-        ResourceError: there is none of that name.
-    """
-    if not name:
-        return None
-    path = Path(name).expanduser()
-    return path.resolve() if path.exists() else resources.find("models", name)
 
 
 def choose_cameras(needs: tuple[CameraNeed, ...], cell: CellConfig) -> dict[str, CameraNeed]:

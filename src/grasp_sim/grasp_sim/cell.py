@@ -16,8 +16,8 @@ from pydantic import Field
 from grasp_core import resources
 from grasp_core.actions import Action, Grasp, Push
 from grasp_core.cell import Outcome, Reason, SceneError
-from grasp_core.cell_config import CellConfig
-from grasp_core.config import Config
+from grasp_core.cell_config import CellConfig, DepthNoise
+from grasp_core.config import Config, ConfigError
 from grasp_core.geometry import Array, invert, look_at
 from grasp_core.guard import Guard
 from grasp_core.guarded_ports import GuardedArm, GuardedGripper
@@ -56,6 +56,8 @@ class SimOptions(Config):
     """Cameras that observations carry; none for all of the cell's."""
     sizes: dict[str, tuple[int, int]] = Field(default_factory=dict)
     """Other image sizes (width, height) by camera, same field of view."""
+    depth_noise: DepthNoise | None = None
+    """Noise of every depth camera in place of the cell's."""
     after_grasp: Literal["remove", "drop", "keep"] = "remove"
     """What becomes of a held object after a ``Grasp``: taken out, brought to the drop place, or kept in hand."""
     return_to_ready: bool = True
@@ -218,11 +220,15 @@ class SimCell:
         unknown = set(options.sizes) | set(options.cameras or ())
         unknown -= set(config.cameras)
         if unknown:
-            raise ValueError(f"cell {config.name} has no camera {unknown.pop()!r}; it has {', '.join(config.cameras)}")
-        if options.sizes:
+            known = ", ".join(config.cameras)
+            raise ConfigError(f"cell {config.name} has no camera {unknown.pop()!r}; it has {known}")
+        if options.sizes or options.depth_noise is not None:
             cameras = {name: camera.model_dump(exclude_unset=True) for name, camera in config.cameras.items()}
             for name, (width, height) in options.sizes.items():
                 cameras[name] |= {"width": width, "height": height}
+            if options.depth_noise is not None:
+                noise = options.depth_noise.model_dump()
+                cameras = {name: {**camera, "noise": noise} for name, camera in cameras.items()}
             values["cameras"] = cameras
         if options.speed_scale is not None:
             values["skills"] = {**config.skills.model_dump(exclude_unset=True), "speed_scale": options.speed_scale}

@@ -15,10 +15,17 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
+from grasp_core.config import ConfigError
+from grasp_core.registry import DuplicateNameError, UnknownNameError
+from grasp_core.resources import ResourceError
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 START_LIMIT_S = 300.0
+
+# What a user can mend; told in its own words.
+REFUSALS = (ConfigError, ResourceError, UnknownNameError, DuplicateNameError)
 
 
 class WorkerError(RuntimeError):
@@ -44,6 +51,10 @@ class ParallelCells(Generic[T]):
         make: makes the cell of worker ``index`` inside its process; must be importable (picklable).
         context: ``spawn`` or ``forkserver``; both start clean of the parent's physics and GPU state.
         limit_s: longest wait for one call.
+
+    Raises:
+        ConfigError: a cell was refused, in the words of the refusal.
+        WorkerError: a cell could not be made; the message carries the worker's traceback.
     """
 
     def __init__(
@@ -58,8 +69,12 @@ class ParallelCells(Generic[T]):
         self._limit_s = limit_s
         self.replaced = 0
         self._workers = [self._start(index) for index in range(count)]
-        for index in range(count):
-            self._wait_ready(index)
+        try:
+            for index in range(count):
+                self._wait_ready(index)
+        except (ConfigError, WorkerError):
+            self.close()
+            raise
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -171,6 +186,8 @@ class ParallelCells(Generic[T]):
         except EOFError as error:
             raise WorkerError(f"worker {index} ended while its cell was made") from error
         worker.busy = False
+        if kind == "refused":
+            raise ConfigError(value)
         if kind == "error":
             raise WorkerError(f"worker {index} could not make its cell: {value}")
 
@@ -182,12 +199,18 @@ class ParallelCells(Generic[T]):
             old.process.terminate()
         self.replaced += 1
         self._workers[index] = self._start(index)
-        self._wait_ready(index)
+        try:
+            self._wait_ready(index)
+        except ConfigError as error:
+            raise WorkerError(f"worker {index} could not make its cell anew: {error}") from error
 
 
 def _work(pipe: Connection, make: Callable[[int], Any], index: int) -> None:
     try:
         cell = make(index)
+    except REFUSALS as error:
+        pipe.send(("refused", str(error)))
+        return
     except Exception:  # noqa: BLE001 - whatever it is, the parent must hear of it
         pipe.send(("error", traceback.format_exc()))
         return

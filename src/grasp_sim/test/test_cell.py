@@ -54,6 +54,23 @@ def test_same_seed_gives_identical_first_twenty_observations(ur5):
         assert np.array_equal(a.frames["fixed_camera"].depth_m, b.frames["fixed_camera"].depth_m, equal_nan=True)
 
 
+def test_depth_noise_is_an_option_and_repeats_with_the_seed():
+    def depth(**options):
+        cell = SimCell("ur5", renderer="tiny", cameras=CAMERAS, sizes={"fixed_camera": (320, 240)}, **options)
+        try:
+            return [cell.reset("single", seed).frames["fixed_camera"].depth_m for seed in (3, 4, 3)]
+        finally:
+            cell.close()
+
+    clean, noisy = depth(), depth(depth_noise={"sigma_m": 0.002})
+    assert np.array_equal(noisy[0], noisy[2], equal_nan=True)
+    near = clean[0] < 2.0
+    off = (noisy[0] - clean[0])[near] / np.square(clean[0][near])
+    assert off.std() == pytest.approx(0.002, rel=0.05)
+    other = (noisy[1] - clean[1])[near & (clean[1] < 2.0)]
+    assert not np.allclose(other, (noisy[0] - clean[0])[near & (clean[1] < 2.0)])
+
+
 @pytest.mark.parametrize(("block", "width_m", "count"), [("cube", 0.048, 2), ("plank", 0.020, 3)])
 def test_all_blocks_of_one_grip_are_held(ur5, tmp_path, block, width_m, count):
     path = tmp_path / "row.txt"

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+import multiprocessing
 import os
 
 import numpy as np
 import pytest
 
+from grasp_core.config import ConfigError
 from grasp_sim.envs import env_names, make_env
 from grasp_sim.parallel import ParallelCells, WorkerError, WorkerLost
 
@@ -126,6 +128,16 @@ class Counter:
 
     def die(self):
         os._exit(3)
+
+
+def refuse(index):
+    raise ConfigError(f"no cell {index}, on purpose")
+
+
+def test_a_refused_cell_is_told_in_its_own_words():
+    with pytest.raises(ConfigError, match=r"^no cell 0, on purpose$"):
+        ParallelCells(2, refuse, context="spawn")
+    assert not multiprocessing.active_children()
 
 
 def test_parallel_workers_report_and_are_replaced():
