@@ -140,3 +140,39 @@ def test_a_mean_of_one_run_has_no_interval():
     assert (estimate.mean, estimate.n) == (0.7, 1)
     assert math.isnan(estimate.low)
     assert math.isnan(estimate.high)
+
+
+def test_what_comes_in_groups_is_no_surer_for_being_repeated():
+    rng = np.random.default_rng(0)
+    values = rng.random(40) < 0.7
+    plain = statistics.bootstrap(values.astype(float))
+    alone = statistics.bootstrap_groups(values, np.arange(40))
+    repeated = statistics.bootstrap_groups(np.repeat(values, 10), np.repeat(np.arange(40), 10))
+    assert (alone.mean, repeated.mean, repeated.n) == (plain.mean, plain.mean, 400)
+    for found in (alone, repeated):
+        assert found.low == pytest.approx(plain.low, abs=0.03)
+        assert found.high == pytest.approx(plain.high, abs=0.03)
+    shuffled = statistics.bootstrap_groups(np.repeat(values, 10), np.tile(np.arange(40), 10))
+    assert shuffled.high - shuffled.low < 0.6 * (repeated.high - repeated.low)
+
+
+def test_one_group_tells_no_spread():
+    found = statistics.bootstrap_groups([1.0, 0.0], [3, 3])
+    assert (found.mean, found.n) == (0.5, 2)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    with pytest.raises(ValueError, match="0 values in groups of 0"):
+        statistics.bootstrap_groups([], [])
+    with pytest.raises(ValueError, match="2 values in groups of 1"):
+        statistics.bootstrap_groups([1.0, 0.0], [1])
+
+
+def test_classes_weigh_alike_in_every_draw():
+    rng = np.random.default_rng(0)
+    yes, groups = rng.random(600) < 0.2, np.repeat(np.arange(60), 10)
+    always = statistics.bootstrap_groups(yes, groups, yes)
+    assert (always.mean, always.low, always.high) == (0.5, 0.5, 0.5)
+    right = np.where(yes, rng.random(600) < 0.9, rng.random(600) < 0.6)
+    found = statistics.bootstrap_groups(right, groups, yes)
+    assert found.mean == pytest.approx(0.5 * (right[yes].mean() + right[~yes].mean()))
+    assert found.low < found.mean < found.high

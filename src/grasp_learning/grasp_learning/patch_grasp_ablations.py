@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import Field
 
 from grasp_core.config import Config, ConfigError, read_yaml
@@ -25,15 +24,12 @@ from grasp_learning.collect import default_workers
 from grasp_learning.command import command
 from grasp_learning.episode_file import write_json
 from grasp_learning.learn import learn
-from grasp_learning.patch_grasp_offline import check_apart, config_of, tries_of
+from grasp_learning.patch_grasp_offline import check_apart, config_of, learned_tries, tries_of, warn_unfinished
 from grasp_learning.protocols import OfflineProtocol, load_offline
-from grasp_learning.replay import ReplayReader
 from grasp_learning.settings import LearningSettings, read_begun, set_value
 from grasp_learning.train import checkpoint_folder
 from grasp_learning.usage import totals
 from grasp_policies.patch_grasp import checkpoint
-from grasp_policies.patch_grasp.baselines import balanced_index
-from grasp_policies.patch_grasp.dataset import build
 from grasp_policies.patch_grasp.learner import HELD_OUT_EVERY, random_aside
 from grasp_policies.patch_grasp.offline import network_row
 
@@ -42,6 +38,8 @@ log = logging.getLogger(__name__)
 AMOUNTS = (1000, 2500, 5000, 10000, 20000, 40000)
 # Twenty passes over a thousand tries would be too few updates to tell the lack of data from the lack of learning.
 LEAST_UPDATES = 600
+# Of ablations.json; rows of another were counted otherwise.
+FORMAT = 2
 BINS = ("settings.policy.network.head=bins", "settings.policy.network.heights=table")
 
 
@@ -94,6 +92,7 @@ def variants(stages: int, random_tries: int, amounts: tuple[int, ...]) -> list[V
         Variant("bins_rgb", 1, None, (*BINS, "settings.policy.network.use_depth=false")),
         Variant("heights_of_table", 1, None, ("settings.policy.network.heights=table",)),
         Variant("small_trunk", 1, None, ("settings.policy.network.trunk=small",)),
+        Variant("wide_trunk", 1, None, ("settings.policy.network.channels=32",)),
         Variant("square", 1, None, ("settings.policy.network.across_px=null",)),
         Variant("one_view", 1, None, ("settings.policy.network.views=1",)),
         Variant("no_rotation", 1, None, ("settings.learn.rotate=false", "settings.learn.mirror=false")),
@@ -135,12 +134,11 @@ def run(args: AblationArguments) -> list[dict[str, Any]]:
     chosen = [v for v in planned if not args.only or v.name in args.only]
     out, config, protocol = args.out or args.train / "ablations", config_of(args.train), load_offline(args.protocol)
     check_apart(protocol, args.train)
+    warn_unfinished(args.train)
     there = args.test or args.train / "offline" / "tries"
-    train = build(ReplayReader(args.train / "replay"), config)
+    train = learned_tries(args.train, config)
     random_aside(train)
     test = tries_of(protocol, there, config, args.workers or default_workers())
-    if protocol.balanced:
-        test = test.part(balanced_index(test.success, np.random.default_rng(protocol.balance_seed)))
     names = [v.name for v in planned]
     rows = finished_rows(out, protocol)
     for variant in chosen:
@@ -151,13 +149,15 @@ def run(args: AblationArguments) -> list[dict[str, Any]]:
             raise KeyboardInterrupt
         made = checkpoint_folder(folder, settings, len(settings.stages) - 1)
         network, _ = checkpoint.load(made)
-        row = network_row(variant.name, network, train, test, args.device)
+        row = network_row(variant.name, network, train, test, protocol.balanced, args.device)
         tries = tries_learned(made, sum(stage.tries for stage in settings.stages))
         spent = totals(folder).get("train", {}).get("cpu_s", 0.0)
         rows = [r for r in rows if r["method"] != variant.name]
         rows.append({**row, "trained_on": tries, "train_core_min": round(spent / 60.0, 2)})
         rows.sort(key=lambda r: names.index(r["method"]) if r["method"] in names else len(names))
-        write_json(out / "ablations.json", {"protocol": protocol.model_dump(mode="json"), "rows": rows})
+        write_json(
+            out / "ablations.json", {"format": FORMAT, "protocol": protocol.model_dump(mode="json"), "rows": rows}
+        )
         (out / "ablations.md").write_text(table_of(rows) + "\n", encoding="utf-8")
         plot(rows, out / "data_curve.png")
     return rows
@@ -193,10 +193,10 @@ def finished_rows(out: Path, protocol: OfflineProtocol) -> list[dict[str, Any]]:
         told = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file}: cannot be read: {error}") from error
-    if told["protocol"] != protocol.model_dump(mode="json"):
+    if told.get("format") != FORMAT or told["protocol"] != protocol.model_dump(mode="json"):
         return []
     learned = {row["method"] for row in told["rows"] if any((out / row["method"] / "checkpoints").glob("*/card.yaml"))}
-    return [row for row in told["rows"] if row["method"] in learned and "auc" in row]
+    return [row for row in told["rows"] if row["method"] in learned]
 
 
 def table_of(rows: list[dict[str, Any]]) -> str:

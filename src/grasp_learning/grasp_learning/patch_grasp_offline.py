@@ -8,6 +8,7 @@ makes the tries that the protocol ``offline`` asks for where they are missing; `
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -46,8 +47,9 @@ class OfflineArguments(Config):
     """Protocol: a name in config/protocols, or a YAML file."""
     checkpoint: tuple[Path, ...] = ()
     """Checkpoints to compare; none for those of the run's stages."""
-    limit_m: float = Field(default=0.017, gt=0.0)
-    """Spread (standard deviation, m) that the heuristic with a limit takes to fit between the fingers."""
+    limit_m: float = Field(default=0.0107, gt=0.0)
+    """Spread (standard deviation, m) up to which the heuristic with a limit takes a thing for too thin: that of a strip
+    as wide as Baxter's closed fingers are apart, 37 mm."""
     most: int = Field(default=50000, ge=2)
     """Tries that kNN and the machines learn from at most."""
     workers: int | None = Field(default=None, ge=1)
@@ -114,6 +116,27 @@ def check_apart(protocol: OfflineProtocol, folder: Path, checkpoints: Sequence[P
         raise ConfigError(f"protocol: recipe is {protocol.recipe!r}; {folder} is a run of {begun.recipe!r}")
 
 
+def warn_unfinished(folder: Path) -> None:
+    """Say so where a run has not come to its end, or nothing tells that it has."""
+    file = folder / "run.json"
+    try:
+        finished = json.loads(file.read_text(encoding="utf-8"))["finished"]
+    except (OSError, ValueError, KeyError):
+        finished = False
+    if not finished:
+        log.warning("%s does not tell that the run is finished; what is compared is what there is", file)
+
+
+def learned_tries(folder: Path, config: PatchGraspConfig) -> Patches:
+    """The tries that a run's stages ask for; its store may hold more.
+
+    Raises:
+        ConfigError: the folder is no run's.
+    """
+    stages = read_begun(folder)[0].stages
+    return build(ReplayReader(folder / "replay", upto={n: stage.tries for n, stage in enumerate(stages)}), config)
+
+
 def config_of(folder: Path) -> PatchGraspConfig:
     """What a run's tries were made with.
 
@@ -136,13 +159,13 @@ def run(args: OfflineArguments) -> dict[str, Any]:
     folders = args.checkpoint or tuple(sorted(card.parent for card in (args.train / "checkpoints").glob("*/card.yaml")))
     if not folders:
         raise ConfigError(f"{args.train} holds no finished checkpoint to compare; learn first, or name some")
+    warn_unfinished(args.train)
     out = args.out or args.train / "offline"
-    train = build(ReplayReader(args.train / "replay"), config)
+    train = learned_tries(args.train, config)
     random_aside(train)
     test = tries_of(protocol, args.test or out / "tries", config, args.workers or default_workers())
     named = {f"network {'/'.join(f.parts[-2:]) if args.checkpoint else f.name}": f for f in folders}
-    balance_seed = protocol.balance_seed if protocol.balanced else None
-    rows = compare(train, test, named, config, args.limit_m, args.most, balance_seed)
+    rows = compare(train, test, named, config, args.limit_m, args.most, protocol.balanced, own=not args.checkpoint)
     result = {
         "protocol": protocol.model_dump(mode="json"),
         "tries": {"train": len(train), "test": len(test), "test_successes": int(test.success.sum())},

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,7 +46,8 @@ def test_the_thinnest_direction_of_a_bar(turn: float) -> None:
     off = (angles[0] - turn) % np.pi
     assert off == pytest.approx(np.pi / 2, abs=0.05)
     # A uniform strip of half width w has a standard deviation of w / sqrt(3).
-    assert spreads[0] == pytest.approx((HALF_PX[1] + 0.5) / np.sqrt(3.0), rel=0.12)
+    assert spreads[0, 0] == pytest.approx((HALF_PX[1] + 0.5) / np.sqrt(3.0), rel=0.12)
+    assert spreads[0, 1] > 1.2 * spreads[0, 0]
 
 
 def test_an_empty_patch_does_not_hold(tries: Patches) -> None:
@@ -56,8 +59,8 @@ def test_an_empty_patch_does_not_hold(tries: Patches) -> None:
 def test_heuristics_know_bars(others: Patches) -> None:
     said = Heuristic(CONFIG.map.pixel_m, tolerance=np.radians(25.0)).says(others)
     assert balanced(said, others.success) > 0.9
-    narrow = Heuristic(CONFIG.map.pixel_m, limit_m=0.005).says(others)
-    assert not narrow.any()
+    assert np.array_equal(Heuristic(CONFIG.map.pixel_m, limit_m=0.001).says(others), said)
+    assert not Heuristic(CONFIG.map.pixel_m, limit_m=0.1).says(others).any(), "all of it is too thin"
     best = balanced(OptimisticHeuristic(CONFIG.map.pixel_m).says(others), others.success)
     assert best >= balanced(said, others.success) - 1e-9
 
@@ -100,9 +103,22 @@ def test_the_table_has_a_row_for_every_method(tries: Patches, others: Patches) -
     rows = compare(tries, others, {}, CONFIG, 0.02, 200)
     assert [row["method"] for row in rows][3:5] == ["fits the stroke", "kNN on HoG"]
     assert len(table(rows).splitlines()) == 2 + len(rows) == 11
-    row = row_of("all wrong", np.array([True, False]), np.array([False, True]))
-    assert row["accuracy"] == 0.0
-    assert row["high"] > 0.0
+    row = row_of("all wrong", ~others.success, others)
+    assert (row["accuracy"], row["low"], row["high"]) == (0.0, 0.0, 0.0)
+    first = others.episode == others.episode[0]
+    row = row_of("one table wrong", others.success ^ first, others)
+    right = [1.0 - first[others.success == answer].mean() for answer in (True, False)]
+    assert row["accuracy"] == pytest.approx(np.mean(right))
+    assert row["low"] < row["accuracy"] < row["high"] == 1.0
+    always = row_of("always", np.ones(len(others), bool), others)
+    assert (always["accuracy"], always["low"], always["high"]) == (0.5, 0.5, 0.5)
+    plain = row_of("always", np.ones(len(others), bool), others, balanced=False)
+    assert plain["accuracy"] == pytest.approx(others.success.mean())
+    alone = others.part(np.flatnonzero(first))
+    one = row_of("of one table", ~alone.success, alone, balanced=False)
+    assert (one["low"], one["high"]) == (0.0, 1.0)
+    both = replace(others, stage=np.where(first, 1, 0), episode=np.zeros(len(others), np.int64))
+    assert np.isfinite(row_of("two tables of one number", others.success ^ first, both)["low"])
 
 
 def test_the_threshold_does_not_depend_on_the_rate_of_success() -> None:

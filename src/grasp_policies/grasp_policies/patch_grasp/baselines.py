@@ -16,9 +16,9 @@ from grasp_policies.heightmaps.state import STEP_M, UNSEEN
 from grasp_policies.patch_grasp.dataset import Patches
 from grasp_policies.patch_grasp.table import tips_m
 
-# Spreads (standard deviations, m; a strip of 75 mm has 0.022) and angular tolerances (rad) among which the optimistic
+# Spreads (standard deviations, m; a strip of 37 mm has 0.011) and angular tolerances (rad) among which the optimistic
 # heuristic chooses.
-LIMITS_M = tuple(np.arange(0.008, 0.0261, 0.002))
+LIMITS_M = (0.0, *np.arange(0.006, 0.0261, 0.002))
 TOLERANCES = tuple(np.radians((15.0, 25.0, 35.0, 45.0)))
 
 
@@ -37,7 +37,7 @@ class Classifier(Protocol):
 def shape_of(
     heights: NDArray[np.uint16], reach_px: float, object_height_m: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Direction of the smallest eigenvalue of each patch's object pixels, and the spread along it.
+    """Direction of the smallest eigenvalue of each patch's object pixels, and the spreads along it and across.
 
     Args:
         heights: uint16 [n, w, w].
@@ -45,19 +45,20 @@ def shape_of(
         object_height_m: what counts as an object.
 
     Returns:
-        Angles [n] in rad and standard deviations [n] in pixels; NaN where fewer than 3 pixels show an object.
+        Angles [n] in rad, and standard deviations [n, 2] in pixels, the smaller first; NaN where fewer than 3 pixels
+        show an object.
     """
     size = heights.shape[-1]
     v, u = np.mgrid[0:size, 0:size] - 0.5 * (size - 1)
     inside = np.hypot(u, v) <= reach_px
-    angles, spreads = np.full((2, len(heights)), np.nan)
+    angles, spreads = np.full(len(heights), np.nan), np.full((len(heights), 2), np.nan)
     for i, height in enumerate(heights):
         on = inside & (height != UNSEEN) & (height > object_height_m / STEP_M)
         if on.sum() < 3:
             continue
         values, vectors = np.linalg.eigh(np.cov(np.stack([u[on], v[on]])))
         angles[i] = np.arctan2(vectors[1, 0], vectors[0, 0]) % np.pi
-        spreads[i] = np.sqrt(max(values[0], 0.0))
+        spreads[i] = np.sqrt(np.maximum(values, 0.0))
     return angles, spreads
 
 
@@ -66,7 +67,8 @@ class Heuristic:
 
     Args:
         pixel_m: edge of a pixel.
-        limit_m: largest spread along it that fits between the fingers; none without a limit.
+        limit_m: what is nowhere wider than this spread is too thin for fingers that do not close (the paper's limit on
+            the largest eigenvalue); none without a limit.
         tolerance: how far the tried angle may be off, rad.
         object_height_m: what counts as an object.
     """
@@ -85,11 +87,11 @@ class Heuristic:
         """There is nothing to learn."""
 
     def says(self, data: Patches) -> NDArray[np.bool_]:
-        """Whether the tried angle is the thinnest direction, and thin enough."""
+        """Whether the tried angle is the thinnest direction of something that is not too thin."""
         angles, spreads = shape_of(data.height, 0.5 * data.patch_px, self._object_height_m)
         off = np.abs((data.angle - angles + np.pi / 2) % np.pi - np.pi / 2)
-        fits = np.isfinite(spreads) if self.limit_m is None else spreads * self.pixel_m <= self.limit_m
-        return np.asarray((off <= self.tolerance) & fits)
+        least = 0.0 if self.limit_m is None else self.limit_m
+        return np.asarray((off <= self.tolerance) & (spreads[:, 1] * self.pixel_m >= least))
 
 
 class OptimisticHeuristic(Heuristic):

@@ -113,7 +113,7 @@ class PatchGraspConfig(Config):
     )
     """The table from above; its ``camera`` is the head's."""
     patch_px: Annotated[int, Field(ge=9, le=255)] = 37
-    """Edge of a patch in pixels of the map: 1.5 times the open fingers (paper: the same, as 380 camera pixels)."""
+    """Edge of a patch in pixels of the map: 1.4 times the open fingers (paper: 1.5 times, as 380 camera pixels)."""
     object_height_m: Positive = 0.006
     """What rises this high above the table does not belong to it."""
     colour_distance: Positive = 40.0
