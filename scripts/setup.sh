@@ -32,14 +32,19 @@ done_with() { printf '%s' "$HERE $2" > "$STAMPS/$1"; }
 names_in() { sed 's/#.*//; s/[[:space:]]//g; /^$/d' "$1"; }
 key_of() { cat "$@" 2>/dev/null | sha256sum | cut -c1-16; }
 
-# In a terminal: the latest line that comes in, over the one before. Elsewhere nothing.
+# In a terminal: the latest line that comes in, over the one before. Elsewhere a line a minute, as a sign of life.
 latest_line() {
     trap '' INT # the command ends first, its last lines still come through
+    local line="" last="" width told=$SECONDS begun=$SECONDS status
     if [ ! -t 1 ]; then
-        cat > /dev/null
+        while status=0; IFS= read -r -t 5 line || status=$?; [ "$status" = 0 ] || [ "$status" -gt 128 ]; do
+            [ "$status" = 0 ] && last="$line"
+            ((SECONDS - told < 60)) && continue
+            printf '  after %d s: %s\n' "$((SECONDS - begun))" "${last:0:100}"
+            told=$SECONDS
+        done
         return
     fi
-    local line width
     width="$(stty size < /dev/tty 2> /dev/null | cut -d' ' -f2 || true)"
     [ "${width:-0}" -ge 20 ] || width=80
     while IFS= read -r line; do
