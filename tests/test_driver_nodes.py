@@ -31,7 +31,7 @@ from std_srvs.srv import Trigger  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint  # noqa: E402
 
 from grasp_control.loopback.process import loopback  # noqa: E402
-from grasp_episodes.ros_calls import OrderedActionClient  # noqa: E402
+from grasp_episodes.ros_calls import OrderedActionClient, leave_graph  # noqa: E402
 
 WAIT_S = 60.0
 JOINTS = [
@@ -104,7 +104,7 @@ class Client:
     def close(self):
         self.executor.shutdown()
         self.thread.join(10)
-        self.node.destroy_node()
+        leave_graph(self.node)
         rclpy.shutdown(context=self.context)
 
 

@@ -24,7 +24,7 @@ from sensor_msgs.msg import Image, JointState  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint  # noqa: E402
 
 from grasp_control.loopback.process import own_address  # noqa: E402
-from grasp_episodes.ros_calls import OrderedActionClient  # noqa: E402
+from grasp_episodes.ros_calls import OrderedActionClient, leave_graph  # noqa: E402
 from grasp_interfaces.srv import ResetScene  # noqa: E402
 
 WAIT_S = 90.0
@@ -70,7 +70,7 @@ class Client:
     def close(self):
         self.executor.shutdown()
         self.thread.join(10)
-        self.node.destroy_node()
+        leave_graph(self.node)
         rclpy.shutdown(context=self.context)
 
 

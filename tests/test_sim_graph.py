@@ -20,7 +20,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from tf2_ros import Buffer, TransformListener
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from grasp_episodes.ros_calls import OrderedActionClient
+from grasp_episodes.ros_calls import OrderedActionClient, leave_graph
 from grasp_interfaces.action import PlanMotion
 from grasp_interfaces.srv import ResetScene
 
@@ -92,7 +92,7 @@ class Client:
         self.executor.shutdown()
         self.thread.join(10)
         # Without this the node would linger on a domain that the next test may be given.
-        self.node.destroy_node()
+        leave_graph(self.node)
         rclpy.shutdown(context=self.context)
 
 

@@ -24,6 +24,7 @@ from sensor_msgs.msg import Image  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
 from grasp_description import cell_urdf  # noqa: E402
+from grasp_episodes.ros_calls import leave_graph  # noqa: E402
 from grasp_interfaces.action import RunEpisodes  # noqa: E402
 from grasp_interfaces.msg import EpisodeStep, PolicyAction  # noqa: E402
 from grasp_interfaces.srv import ResetScene  # noqa: E402
@@ -90,8 +91,7 @@ def stage(monkeypatch):
         for thread in threads:
             thread.join(5.0)
         node.destroy_node()
-        stand_in.server.destroy()
-        stand_in.node.destroy_node()
+        leave_graph(stand_in.node)
         rclpy.shutdown(context=context)
 
 

@@ -148,6 +148,7 @@ def run(cell: str) -> list:
                 "seed": whole("seed"),
                 "record": LaunchConfiguration("record"),
                 "run_dir": text("run_dir"),
+                "stopped_code": 0,
             }
         ],
         output="screen",
@@ -156,6 +157,8 @@ def run(cell: str) -> list:
     def over(event: ProcessExited, context: LaunchContext) -> list:
         if context.launch_configurations["stay"] == "false":
             return ends_the_launch(event, context)
+        if context.is_shutdown:
+            return []
         return [LogInfo(msg="the episodes are over; the graph stays, and waits for goals of run_episodes")]
 
     return [RegisterEventHandler(OnProcessExit(target_action=node, on_exit=over)), node]

@@ -34,7 +34,9 @@ from grasp_interfaces.msg import EpisodeResult, EpisodeStep
 # How often a cancelled goal is told to halt until it has ended (s).
 CANCEL_EVERY_S = 0.02
 # How long a running episode may take to end when the graph ends; a launch grows impatient after 5 s.
-LAST_WORDS_S = 4.5
+LAST_WORDS_S = 4.0
+# Rounds of the executor after it: the goal's result leaves through them.
+LAST_WORDS = 20
 
 
 class EpisodeManagerNode(Node):
@@ -56,7 +58,8 @@ class EpisodeManagerNode(Node):
         )
         grippers = {name: GripperGeometry(settings) for name, settings in self._cell_config.grippers.items()}
         self.graph = GraphCell(RosCell(self._cell_config, CellKinematics(self._cell_config), grippers, options))
-        self._judge = self._make_judge(judge_camera, inputs)
+        self._truth = RosTruth(self, inputs) if self._judge_kind == "simulator" else None
+        self._judge = self._make_judge(judge_camera)
         self._decider = RosDecider(self, self._config, calls)
         self._recorder = RecorderClient(self, calls, self._config.recorder_wait_s, self._config.recorder_silence_s)
         self._steps = self.create_publisher(EpisodeStep, "~/step", 50)
@@ -74,6 +77,8 @@ class EpisodeManagerNode(Node):
         """Halt what runs, tell its goal, and leave the graph."""
         if self._series is not None:
             self._series.close()
+            if self._truth is not None:
+                self._truth.give_up()
             self._idle.wait(LAST_WORDS_S)
         self.graph.cell.close()
 
@@ -85,12 +90,12 @@ class EpisodeManagerNode(Node):
             raise ConfigError(f"judge_camera is {camera!r}; a fixed camera with depth is needed, there is {known}")
         return camera
 
-    def _make_judge(self, camera: str, group: MutuallyExclusiveCallbackGroup) -> Judge:
+    def _make_judge(self, camera: str) -> Judge:
         cell = self._cell_config
         if self._judge_kind == "image":
             return ImageJudge(ImageJudgeConfig(camera=camera), cell.limits.workspace, cell.support_z_m)
-        if self._judge_kind == "simulator":
-            return TruthJudge(RosTruth(self, group).look, cell.limits.workspace)
+        if self._truth is not None:
+            return TruthJudge(self._truth.look, cell.limits.workspace)
         return GripperJudge()
 
     def _admit(self, goal: RunEpisodes.Goal) -> GoalResponse:
@@ -152,7 +157,7 @@ def main(args: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="[%(levelname)s] [episode_manager]: %(message)s")
     # Not rclpy's own handlers: the robot has to be halted before the context ends.
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    told = threading.Event()
+    told, over = threading.Event(), threading.Event()
     node: Any = None
     spinning: threading.Thread | None = None
     executor = MultiThreadedExecutor(num_threads=6)
@@ -162,7 +167,7 @@ def main(args: list[str] | None = None) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: told.set())
         executor.add_node(node)
-        spinning = threading.Thread(target=executor.spin, daemon=True)
+        spinning = threading.Thread(target=_spin, args=(executor, over), daemon=True)
         spinning.start()
         told.wait()
     except (ValueError, LookupError, OSError, StateError) as error:
@@ -173,8 +178,16 @@ def main(args: list[str] | None = None) -> None:
     finally:
         if node is not None:
             node.close()
-        executor.shutdown(timeout_sec=3.0)
-        rclpy.try_shutdown()
+        over.set()
         if spinning is not None:
             # A thread that is still inside of the middleware when Python ends takes the process down with an abort.
             spinning.join(LAST_WORDS_S)
+        executor.shutdown(timeout_sec=3.0)
+        rclpy.try_shutdown()
+
+
+def _spin(executor: MultiThreadedExecutor, over: threading.Event) -> None:
+    while not over.is_set():
+        executor.spin_once(timeout_sec=0.2)
+    for _ in range(LAST_WORDS):
+        executor.spin_once(timeout_sec=0.02)

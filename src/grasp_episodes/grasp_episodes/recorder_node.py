@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import signal
 import threading
 import time
 from dataclasses import replace
@@ -16,8 +17,9 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from pydantic import Field
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 from grasp_core import resources
 from grasp_core.config import Config, ConfigError
@@ -95,10 +97,7 @@ class RecorderNode(Node):
                 self.get_logger().error(str(error))
 
     def _checkpoint(self) -> Path | None:
-        name = self._config.checkpoint
-        if not name:
-            return None
-        return Path(name) if Path(name).exists() else resources.find("models", name)
+        return resources.find_checkpoint(self._config.checkpoint)
 
     def _serve(self, request: RecordEpisode.Request, response: RecordEpisode.Response) -> RecordEpisode.Response:
         try:
@@ -221,7 +220,11 @@ def _missing(bag: EpisodeRecorder, expected: dict[str, int]) -> bool:
 
 def main(args: list[str] | None = None) -> None:
     """Record until told to stop."""
-    rclpy.init(args=args)
+    # Not rclpy's own handlers: they end the context in the middle of whatever the executor does.
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    told = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: told.set())
     try:
         node = RecorderNode()
     except (ConfigError, OSError, re.error) as error:
@@ -230,9 +233,8 @@ def main(args: list[str] | None = None) -> None:
     executor = MultiThreadedExecutor(num_threads=3)
     executor.add_node(node)
     try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        while not told.is_set():
+            executor.spin_once(timeout_sec=0.2)
     finally:
         node.close()
         executor.shutdown(timeout_sec=2.0)

@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from action_msgs.msg import GoalStatus
-from rclpy.action import ActionClient
+from rclpy.action import ActionClient, ActionServer
 from rclpy.client import Client
 from rclpy.clock import Clock
+from rclpy.node import Node
 
 from grasp_core.ports import Cancel, StateError
 
 # How often a waiting call looks at ``cancel`` and at the clock (s).
 LOOK_S = 0.02
 SERVER_LOOK_S = 0.1
+# How long a service is waited for after a cancellation (s).
+CANCELLED_S = 1.0
 # How long a cancelled goal may take to come to rest (s).
 HALT_S = 2.0
 # A motion that has reported within the first goes on beyond its time, up to the second (s).
@@ -71,22 +74,53 @@ class Patience:
         return now_ns - self._begin_ns > self._limit_ns or time.monotonic() - self._moved > self._silence_s
 
 
-def call_service(client: Client, request: Any, timeout_s: float) -> Any:
+def call_service(client: Client, request: Any, timeout_s: float, cancel: Cancel | None = None) -> Any:
     """A service's answer.
+
+    Args:
+        client, request: of the service.
+        timeout_s: longest wait.
+        cancel: once it is set, the wait is over after ``CANCELLED_S``: what tidies up is still told, but nobody waits
+            long for a node that may be stopping too.
 
     Raises:
         StateError: nobody offers it, or no answer came in time.
     """
     begin = time.monotonic()
-    if not client.wait_for_service(timeout_s):
-        raise StateError(f"nobody offers the service {client.srv_name} (waited {timeout_s:g} s)")
+    deadline = begin + timeout_s
+
+    def over() -> bool:
+        nonlocal deadline
+        now = time.monotonic()
+        if cancel is not None and cancel.is_set():
+            deadline = min(deadline, now + CANCELLED_S)
+        return now >= deadline
+
+    while not (client.service_is_ready() or client.wait_for_service(min(timeout_s, SERVER_LOOK_S))):
+        if over():
+            waited_s = time.monotonic() - begin
+            raise StateError(f"nobody offers the service {client.srv_name} (waited {waited_s:.1f} s)")
     done = threading.Event()
     future = client.call_async(request)
     future.add_done_callback(lambda _: done.set())
-    if not done.wait(max(0.1, timeout_s - (time.monotonic() - begin))):
-        client.remove_pending_request(future)
-        raise StateError(f"the service {client.srv_name} did not answer within {timeout_s:g} s")
+    while not done.wait(SERVER_LOOK_S):
+        if over():
+            client.remove_pending_request(future)
+            waited_s = time.monotonic() - begin
+            raise StateError(f"the service {client.srv_name} did not answer within {waited_s:.1f} s")
     return future.result()
+
+
+def leave_graph(node: Node) -> None:
+    """Destroy a node whose executor has ended, with its actions.
+
+    rclpy's ``destroy_node`` leaves action servers and clients as they are, and these keep the node in the graph: others
+    go on seeing it, and send it goals.
+    """
+    for waitable in list(node.waitables):
+        if isinstance(waitable, ActionClient | ActionServer):
+            waitable.destroy()
+    node.destroy_node()
 
 
 class OrderedActionClient(ActionClient):

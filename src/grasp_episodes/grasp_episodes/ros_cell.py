@@ -31,7 +31,7 @@ from grasp_core.skills.execute import execute_action
 from grasp_core.skills.ports import ArmPorts, CellPorts, SkillResult
 from grasp_core.skills.transfer import drop, go_to_state
 from grasp_episodes import ros_conversions as ros
-from grasp_episodes.ros_calls import GoalRunner, call_service
+from grasp_episodes.ros_calls import GoalRunner, call_service, leave_graph
 from grasp_episodes.ros_camera import RosCamera, Transforms
 from grasp_episodes.ros_planner import RosPlanner
 from grasp_episodes.ros_ports import RosArm, RosGripper, Wire
@@ -43,6 +43,7 @@ READY = 0.02
 # The first joint state of a new scene is certainly newer than the clock was by this much (ns).
 SCENE_MARGIN_NS = 50_000_000
 TRANSFORM_TIMEOUT_S = 2.0
+SPIN_S = 0.2
 
 
 class RosCell:
@@ -102,6 +103,7 @@ class RosCell:
         self.ports = CellPorts(self._arm_ports(), planner, robot, config.skills, self._cancel)
         self._node.create_subscription(JointStateMsg, "joint_states", self._remember, 10)
         self._reset = self._node.create_client(ResetScene, "reset_scene")
+        self._over = threading.Event()
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._spin, name="ros_cell", daemon=True)
@@ -198,15 +200,18 @@ class RosCell:
             return
         self._closed = True
         self._cancel.set()
-        self._executor.shutdown()
+        # Joined first: rclpy destroys what the executor's thread would still use.
+        self._over.set()
         self._thread.join()
-        self._node.destroy_node()
+        self._executor.shutdown()
+        leave_graph(self._node)
         rclpy.shutdown(context=self._context)
 
     def _spin(self) -> None:
         # Where the process is interrupted, calls that wait run into their time-outs.
         with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
+            while not self._over.is_set():
+                self._executor.spin_once(timeout_sec=SPIN_S)
 
     @property
     def since_ns(self) -> int:

@@ -55,7 +55,7 @@ class RosPlanner:
     def _tell(self, frame: str, obstacles: tuple[Obstacle, ...]) -> None:
         request = SetObstacles.Request(obstacles=[ros.obstacle_message(obstacle) for obstacle in obstacles])
         request.header.frame_id = frame
-        answer = call_service(self._obstacles, request, self._options.answer_timeout_s)
+        answer = call_service(self._obstacles, request, self._options.answer_timeout_s, self._cancel)
         if not answer.success:
             raise ValueError(answer.message)
 

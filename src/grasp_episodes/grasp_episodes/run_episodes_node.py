@@ -8,7 +8,9 @@ more than 0.
 from __future__ import annotations
 
 import functools
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,9 +20,9 @@ import rclpy
 from action_msgs.msg import GoalStatus
 from pydantic import Field
 from rclpy.action import ActionClient
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
 from grasp_core.config import Config, ConfigError
@@ -34,6 +36,9 @@ OUTCOME = {1: "succeeded", 0: "failed", -1: "not judged"}
 # How often the graph is looked at for new maps of the policy (s).
 LOOK_S = 1.0
 LAST_WORDS_S = 2.0
+SPIN_S = 0.2
+# How long the manager may take to bring the robot to rest; a launch kills after 5 s.
+CANCEL_S = 4.5
 
 
 class RunConfig(Config):
@@ -61,6 +66,8 @@ class RunConfig(Config):
     """Save the policy's maps of every action."""
     manager_wait_s: float = 120.0
     """How long to wait for the episode manager."""
+    stopped_code: Annotated[int, Field(ge=0, le=255)] = 130
+    """Exit code when it was told to stop; launch files give 0, since a launch takes every other for a failure."""
 
 
 class RunEpisodesNode(Node):
@@ -78,29 +85,47 @@ class RunEpisodesNode(Node):
         if self._config.run_dir and self._config.pictures:
             self.create_timer(LOOK_S, self._find_maps)
 
-    def run(self) -> bool:
-        """Run the episodes; whether at least one grasp succeeded and nothing went wrong."""
+    def run(self, told: threading.Event) -> bool:
+        """Run the episodes, or cancel them when told to stop; whether a grasp succeeded and nothing went wrong."""
         c = self._config
-        if not self._client.wait_for_server(c.manager_wait_s):
-            return self._finish(RunEpisodes.Result(message=f"nobody offers run_episodes after {c.manager_wait_s:g} s"))
+        deadline = time.monotonic() + c.manager_wait_s
+        while not self._client.wait_for_server(SPIN_S):
+            if told.is_set():
+                return False
+            if time.monotonic() > deadline:
+                text = f"nobody offers run_episodes after {c.manager_wait_s:g} s"
+                return self._finish(RunEpisodes.Result(message=text))
         goal = RunEpisodes.Goal(episodes=c.episodes, scene=c.scene, objects=c.objects, seed=c.seed, record=c.record)
         sent = self._client.send_goal_async(goal, feedback_callback=lambda _: None)
         self._begin = time.monotonic()
-        rclpy.spin_until_future_complete(self, sent)
+        if not self._answered(sent, told):
+            return False
         handle = sent.result()
         if not handle.accepted:
             return self._finish(RunEpisodes.Result(message="the episode manager refused the goal; is it busy?"))
         answer = handle.get_result_async()
-        try:
-            rclpy.spin_until_future_complete(self, answer)
-        except (KeyboardInterrupt, ExternalShutdownException):
-            self._say("told to stop")
-            return False
+        while not (answer.done() or told.is_set()):
+            rclpy.spin_once(self, timeout_sec=SPIN_S)
+        if told.is_set():
+            self._say("told to stop; cancelling the episodes")
+            handle.cancel_goal_async()
+            if not self._answered(answer, told):
+                self._say(f"the episode manager did not say within {CANCEL_S:g} s what became of them")
+                return False
         result = answer.result()
         self._hear_out(sum(episode.actions for episode in result.result.results))
         if result.status == GoalStatus.STATUS_CANCELED and not result.result.message:
             result.result.message = "cancelled"
         return self._finish(result.result)
+
+    def _answered(self, future: Any, told: threading.Event) -> bool:
+        """Wait for an answer, for ``CANCEL_S`` at most once told to stop; whether it came."""
+        deadline = float("inf")
+        while not future.done() and time.monotonic() < deadline:
+            if told.is_set():
+                deadline = min(deadline, time.monotonic() + CANCEL_S)
+            rclpy.spin_once(self, timeout_sec=SPIN_S)
+        return bool(future.done())
 
     def _hear_out(self, actions: int) -> None:
         """The last actions may still be on their way when the result is there."""
@@ -137,6 +162,11 @@ class RunEpisodesNode(Node):
         if c.run_dir:
             self._say(f"summary: {summary.write(told, Path(c.run_dir))}")
         return bool(result.success) and result.successes > 0
+
+    @property
+    def stopped_code(self) -> int:
+        """Exit code when told to stop."""
+        return self._config.stopped_code
 
     @property
     def _pictures(self) -> Path:
@@ -187,18 +217,20 @@ def _pixels(image: Image) -> Any:
 
 def main(args: list[str] | None = None) -> None:
     """Run the episodes; exit code 0 when an object was grasped and nothing failed."""
-    rclpy.init(args=args)
+    # Not rclpy's own handlers: they end the context before the goal could be cancelled.
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    told = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: told.set())
     try:
         node = RunEpisodesNode()
     except ConfigError as error:
         rclpy.logging.get_logger("run_episodes").fatal(str(error))
         raise SystemExit(2) from error
-    good = False
     try:
-        good = node.run()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        good = True  # told to stop before anything was begun
+        good = node.run(told)
+        code = node.stopped_code if told.is_set() else 0 if good else 1
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
-    sys.exit(0 if good else 1)
+    sys.exit(code)

@@ -298,7 +298,8 @@ class EpisodeRunner:
                 record.attempts += outcome.commanded is not None
                 record.successes += bool(judged.success)
             if judged.success is False or outcome.commanded is None:
-                record.reasons[str(outcome.reason)] += 1
+                felt = isinstance(outcome.requested, Grasp) and outcome.success
+                record.reasons[str(Reason.NOT_BROUGHT_AWAY if felt else outcome.reason)] += 1
         self._listeners.step(step, record)
 
     def _check_limits(self, record: EpisodeRecord, unchanged: int) -> None:

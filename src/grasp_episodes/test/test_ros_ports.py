@@ -16,11 +16,18 @@ from domain_coordinator import domain_id  # noqa: E402
 from rclpy.action import ActionServer, CancelResponse, GoalResponse  # noqa: E402
 from rclpy.callback_groups import ReentrantCallbackGroup  # noqa: E402
 from rclpy.executors import MultiThreadedExecutor  # noqa: E402
+from rclpy.task import Future  # noqa: E402
 
 from grasp_core.cell_config import ArmConfig, GripperConfig  # noqa: E402
 from grasp_core.joint_states import JointStates  # noqa: E402
 from grasp_core.ports import GripperLimits, JointState, JointTrajectory, MotionStatus, StateError  # noqa: E402
-from grasp_episodes.ros_calls import GoalRunner, OrderedActionClient  # noqa: E402
+from grasp_episodes.ros_calls import (  # noqa: E402
+    CANCELLED_S,
+    GoalRunner,
+    OrderedActionClient,
+    call_service,
+    leave_graph,
+)
 from grasp_episodes.ros_ports import RosArm, RosGripper, Wire  # noqa: E402
 from grasp_episodes.settings import RosCellOptions  # noqa: E402
 
@@ -107,6 +114,8 @@ def graph():
         yield here, servers
         executor.shutdown()
         thread.join(10)
+        for node in (here, there):
+            leave_graph(node)
         rclpy.shutdown(context=context)
 
 
@@ -257,3 +266,36 @@ def test_an_answer_that_comes_before_its_request_is_remembered_is_not_lost(graph
     client.send_goal_async(GripperCommand.Goal()).add_done_callback(lambda _: answered.set())
     assert answered.wait(5.0), "the answer was lost"
     client.destroy()
+
+
+class Silent:
+    """A service that is offered, or not, and never answers."""
+
+    srv_name = "set_obstacles"
+
+    def __init__(self, there):
+        self._there, self.forgotten = there, []
+
+    def service_is_ready(self):
+        return self._there
+
+    def wait_for_service(self, timeout_s):
+        return self._there or threading.Event().wait(timeout_s)
+
+    def call_async(self, request):
+        return Future()
+
+    def remove_pending_request(self, future):
+        self.forgotten.append(future)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_silent_service_is_not_waited_for_after_a_cancellation(there):
+    cancel, client = threading.Event(), Silent(there)
+    threading.Timer(0.3, cancel.set).start()
+    begin = time.monotonic()
+    with pytest.raises(StateError, match="set_obstacles"):
+        call_service(client, None, 60.0, cancel)
+    waited_s = time.monotonic() - begin
+    assert CANCELLED_S < waited_s < 5.0 * CANCELLED_S
+    assert len(client.forgotten) == int(there)

@@ -168,6 +168,14 @@ def test_ten_actions_that_change_nothing_are_stuck():
     assert record.reasons["missed"] == 10
 
 
+def test_what_only_the_gripper_took_for_held_is_told_as_that():
+    table = Table((0.1, 0.1))
+    before = table.look()
+    record = run(table, nearest(table), judge=TruthJudge(lambda: before, WORKSPACE), max_actions=1)
+    assert (record.attempts, record.successes) == (1, 0)
+    assert dict(record.reasons) == {"not_brought_away": 1}
+
+
 def test_a_success_between_failures_starts_the_count_anew():
     table = Table((0.1, 0.1), (0.1, -0.1))
     script = [grasp_at(-0.1, -0.1)] * 9 + [grasp_at(0.1, 0.1)] + [grasp_at(-0.1, -0.1)] * 9 + [grasp_at(0.1, -0.1)]

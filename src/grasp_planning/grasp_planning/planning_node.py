@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from dataclasses import replace
 from typing import Any
@@ -13,8 +14,9 @@ from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState as JointStateMsg
 
 from grasp_core.cell_config import CellConfig
@@ -29,6 +31,9 @@ from grasp_interfaces.srv import SetObstacles
 from . import ros_conversions as ros
 from .factory import BACKENDS, PlannerUnavailableError, choose_backend, make_planner
 from .requests import PlanSettings
+
+# Rounds of the executor after the node was told to stop: a plan under way leaves through them.
+LAST_WORDS = 20
 
 
 class PlanningNode(Node):
@@ -58,6 +63,11 @@ class PlanningNode(Node):
             cancel_callback=lambda _: CancelResponse.ACCEPT,
             callback_group=ReentrantCallbackGroup(),
         )
+
+    def destroy_node(self) -> None:
+        """Leave the graph; its action alone would keep the node in it."""
+        self._server.destroy()
+        super().destroy_node()
 
     def _parameter(self, name: str, default: Any, description: str, numbers: IntegerRange | None = None) -> Any:
         descriptor = ParameterDescriptor(description=description, read_only=True)
@@ -141,7 +151,11 @@ class PlanningNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop."""
-    rclpy.init(args=args)
+    # Not rclpy's own handlers: they end the context at once, while a plan may still have to be told.
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    told = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: told.set())
     try:
         node = PlanningNode()
     except (ConfigError, ResourceError, PlannerUnavailableError, ParameterException, ValueError) as error:
@@ -152,11 +166,12 @@ def main(args: list[str] | None = None) -> None:
     executor = MultiThreadedExecutor(num_threads=3)
     executor.add_node(node)
     try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass  # the context is shut down by rclpy's own signal handler
+        while not told.is_set():
+            executor.spin_once(timeout_sec=0.2)
+        for _ in range(LAST_WORDS):
+            executor.spin_once(timeout_sec=0.02)
     finally:
-        executor.shutdown(timeout_sec=2.0)
+        # The executor is not shut down: that destroys what callbacks in its threads still use.
         rclpy.try_shutdown()
 
 

@@ -68,11 +68,16 @@ def client() -> Iterator[Client]:
         thread = threading.Thread(target=executor.spin)
         thread.start()
         try:
-            yield Client(node, executor)
+            client = Client(node, executor)
+            yield client
         finally:
             executor.shutdown()
-            rclpy.try_shutdown()
             thread.join(TIMEOUT_S)
+            # Else they stay in the graph of a domain that the next test may be given.
+            node.destroy_node()
+            client.action.destroy()
+            client.node.destroy_node()
+            rclpy.try_shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from typing import Any
@@ -11,9 +12,10 @@ import rclpy
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
@@ -32,6 +34,9 @@ from grasp_policies import ros_conversions as ros
 from grasp_policies.node_config import PolicyNodeConfig, choose_cameras
 from grasp_policies.ros_pictures import Picture, Pictures
 
+# How long a decision may take to its end when the node is told to stop (s), and rounds of the executor after it: its
+# result leaves through them.
+LAST_WORDS_S, LAST_WORDS = 3.0, 20
 UNKNOWN_GRIPPER = GripperState(float("nan"), float("nan"), False, None, {})
 
 
@@ -83,12 +88,27 @@ class PolicyNode(Node):
             except Exception as error:  # noqa: BLE001 # whatever a policy raises ends this decision, not the node
                 result.message = f"policy {self._policy.spec.name} failed: {type(error).__name__}: {error}"
                 result.reason = Reason.POLICY_FAILED
-        if result.success:
-            goal.succeed()
-            return result
-        self.get_logger().warning(result.message)
-        goal.abort()
+            if result.success:
+                goal.succeed()
+            else:
+                self.get_logger().warning(result.message)
+                goal.abort()
         return result
+
+    @property
+    def deciding(self) -> bool:
+        """Whether a decision is under way."""
+        return self._busy.locked()
+
+    def give_up_waiting(self) -> None:
+        """Decisions that wait for a picture fail at once: the node is about to end."""
+        for camera in self._cameras.values():
+            camera.give_up()
+
+    def destroy_node(self) -> None:
+        """Leave the graph; its action alone would keep the node in it."""
+        self._server.destroy()
+        super().destroy_node()
 
     def _decide(self, goal: ServerGoalHandle, result: Infer.Result) -> None:
         request, begin = goal.request, time.perf_counter()
@@ -143,18 +163,35 @@ class PolicyNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop."""
-    rclpy.init(args=args)
+    # Not rclpy's own handlers: they end the context at once, while a decision may still have to be told.
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    told = threading.Event()
+    executor = MultiThreadedExecutor(num_threads=4)
     try:
-        node = PolicyNode()
+        node = _made()
+        executor.add_node(node)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: told.set())
+        while not told.is_set():
+            executor.spin_once(timeout_sec=0.2)
+        node.give_up_waiting()
+        deadline = time.monotonic() + LAST_WORDS_S
+        while node.deciding and time.monotonic() < deadline:
+            executor.spin_once(timeout_sec=0.02)
+        for _ in range(LAST_WORDS):
+            executor.spin_once(timeout_sec=0.02)
+    except KeyboardInterrupt:
+        pass  # told to stop while the policy was being loaded
+    finally:
+        # The executor is not shut down: that destroys what callbacks in its threads still use.
+        rclpy.try_shutdown()
+
+
+def _made() -> PolicyNode:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return PolicyNode()
     except (ValueError, LookupError, OSError) as error:
         rclpy.logging.get_logger("policy").fatal(str(error))
+        # By this code a launch knows that starting the node again would not help.
         raise SystemExit(2) from error
-    executor = MultiThreadedExecutor(num_threads=4)
-    executor.add_node(node)
-    try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        executor.shutdown(timeout_sec=2.0)
-        rclpy.try_shutdown()

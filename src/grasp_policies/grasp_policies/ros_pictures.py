@@ -51,7 +51,7 @@ class Pictures:
         topics = {kind: topic for kind, topic in (("color", "color/image_raw"), ("depth", depth)) if wanted[kind]}
         self._kept: dict[str, OrderedDict[int, Image]] = {kind: OrderedDict() for kind in topics}
         self._info: CameraInfo | None = None
-        self._heard = False
+        self._heard = self._given_up = False
         self._rectify = Rectifier()
         self._arrived = threading.Condition()
         self._shown = {}
@@ -67,8 +67,8 @@ class Pictures:
         """A picture taken at a time or later, and not older than the policy's ``max_age_s``.
 
         Raises:
-            StateError: the camera was silent for ``max_age_s`` real seconds, or all that came in ``late_pictures_s``
-                were too old.
+            StateError: the camera was silent for ``max_age_s`` real seconds, all that came in ``late_pictures_s`` were
+                too old, or waiting was given up.
         """
         late_by: float | None = None
         with self._arrived:
@@ -76,6 +76,8 @@ class Pictures:
                 picture = self._newest(not_before_ns)
                 if picture is not None:
                     return picture
+                if self._given_up:
+                    raise StateError(f"told to stop while waiting for a picture of {self._name}")
                 patience_s = self._need.max_age_s if self._heard else self._config.first_picture_s
                 if not self._arrived.wait(patience_s):
                     raise StateError(self._silence(patience_s))
@@ -83,6 +85,12 @@ class Pictures:
                 late_by = now + self._config.late_pictures_s if late_by is None else late_by
                 if now > late_by and self._newest(not_before_ns) is None:
                     raise StateError(self._lateness())
+
+    def give_up(self) -> None:
+        """Whoever waits, now or later, is told at once that no picture will come."""
+        with self._arrived:
+            self._given_up = True
+            self._arrived.notify_all()
 
     def show(self, picture: Picture) -> None:
         """Publish what was decided on, as it was received."""

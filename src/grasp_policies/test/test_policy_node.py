@@ -28,12 +28,12 @@ from grasp_core.cell_config import CellConfig
 from grasp_core.config import ConfigError
 from grasp_core.geometry import look_at, quaternion_of, top_down
 from grasp_core.policy import CameraNeed, Candidate, Decision
-from grasp_core.resources import ResourceError, find
+from grasp_core.resources import ResourceError, find, find_checkpoint
 from grasp_interfaces.action import Infer
 from grasp_interfaces.msg import Decision as DecisionMsg
 from grasp_interfaces.msg import PolicyAction
 from grasp_policies import ros_conversions as ros
-from grasp_policies.node_config import PolicyNodeConfig, choose_cameras, find_checkpoint
+from grasp_policies.node_config import PolicyNodeConfig, choose_cameras
 from grasp_policies.policy_node import PolicyNode
 
 CAMERA = Intrinsics.from_fov(320, 240, 0.6)
@@ -118,6 +118,9 @@ def graph():
     yield node, world
     executor.shutdown()
     thread.join(10)
+    node.destroy_node()
+    world.client.destroy()
+    world.node.destroy_node()
     rclpy.shutdown(context=context)
 
 
@@ -228,3 +231,5 @@ def test_wrong_options_and_checkpoints_are_refused_by_name(tmp_path):
     assert find_checkpoint(str(tmp_path)) == tmp_path
     with pytest.raises(ResourceError, match="models/moon"):
         find_checkpoint("moon")
+    with pytest.raises(ResourceError, match=r"runs/moon: there is no such folder or file, here or in models/$"):
+        find_checkpoint("runs/moon")

@@ -63,6 +63,7 @@ class RosTruth:
         for kind, topic in ((MarkerArray, "ground_truth/objects"), (String, "ground_truth/held")):
             self._node.create_subscription(kind, topic, functools.partial(self._keep, topic), latest)
         self._reset = self._node.create_client(ResetScene, "reset_scene")
+        self._over = threading.Event()
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
@@ -86,14 +87,16 @@ class RosTruth:
 
     def close(self) -> None:
         """Leave the graph."""
-        self._executor.shutdown()
+        self._over.set()
         self._thread.join()
+        self._executor.shutdown()
         self._node.destroy_node()
         rclpy.shutdown(context=self._context)
 
     def _spin(self) -> None:
         with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
+            while not self._over.is_set():
+                self._executor.spin_once(timeout_sec=0.2)
 
     def _keep(self, topic: str, message: Any) -> None:
         with self._arrived:
