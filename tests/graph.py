@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import queue
 import re
 import signal
 import subprocess
@@ -12,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -19,9 +19,13 @@ ROOT = Path(__file__).resolve().parent.parent
 class Launch:
     """A running ``ros2 launch`` (or any command); use as a context manager, so that nothing outlives the test."""
 
+    open: ClassVar[list[Launch]] = []
+    """Those whose context is open; a failed test tells their output."""
+
     def __init__(self, environment: dict[str, str], *command: str) -> None:
+        self.name = " ".join(command[:4])
         self.lines: list[str] = []
-        self._queue: queue.Queue[str | None] = queue.Queue()
+        self._news, self._ended = threading.Condition(), False
         # A mark in the environment of every descendant finds them all, also those whose parent is gone.
         self.mark = f"GRASP_TEST_GRAPH={os.getpid()}-{time.monotonic_ns()}"
         name, value = self.mark.split("=")
@@ -36,9 +40,11 @@ class Launch:
         threading.Thread(target=self._read, daemon=True).start()
 
     def __enter__(self) -> Launch:
+        Launch.open.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        Launch.open.remove(self)
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
@@ -51,39 +57,36 @@ class Launch:
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self._queue.put(line.rstrip("\n"))
-        self._queue.put(None)
+            with self._news:
+                self.lines.append(line.rstrip("\n"))
+                self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
 
     def wait_for(self, pattern: str, timeout_s: float = 60.0) -> re.Match[str]:
         """The first line, old or new, that matches; fails with the whole output when none comes in time."""
-        for line in self.lines:
-            if match := re.search(pattern, line):
-                return match
-        deadline = time.monotonic() + timeout_s
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                line = self._queue.get(timeout=left)
-            except queue.Empty:
-                break
-            if line is None:
-                break
-            self.lines.append(line)
-            if match := re.search(pattern, line):
-                return match
-        raise AssertionError(f"no line matched {pattern!r}; the output was:\n" + self.text())
+        deadline, seen = time.monotonic() + timeout_s, 0
+        with self._news:
+            while True:
+                for line in self.lines[seen:]:
+                    if match := re.search(pattern, line):
+                        return match
+                seen = len(self.lines)
+                if self._ended or not self._news.wait(max(0.0, deadline - time.monotonic())):
+                    raise AssertionError(f"no line matched {pattern!r}; the output was:\n" + self.text())
 
     def finish(self, timeout_s: float = 60.0) -> int:
-        """Wait for the end, take the rest of the output, return the exit code."""
+        """Wait for the end and for the rest of the output; return the exit code."""
         code = self.process.wait(timeout_s)
-        while True:
-            line = self._queue.get(timeout=timeout_s)
-            if line is None:
-                return code
-            self.lines.append(line)
+        with self._news:
+            assert self._news.wait_for(lambda: self._ended, timeout_s), "its output goes on after its end"
+        return code
 
     def text(self) -> str:
         """All output so far."""
-        return "\n".join(self.lines)
+        with self._news:
+            return "\n".join(self.lines)
 
     def descendants(self) -> list[int]:
         """Processes that carry this launch's mark and are alive, the launch itself left out."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -86,17 +87,54 @@ class Client:
         rclpy.shutdown(context=self.context)
 
 
-@pytest.fixture(scope="module")
-def graph(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("recordings")
-    with domain_id() as domain:
+class Graph:
+    """One launch for many tests, started when it is wanted; ``renew`` ends it, so that the next test gets another."""
+
+    def __init__(self, folders):
+        self._folders = folders
+        self._stack = ExitStack()
+        self._parts = None
+
+    def parts(self):
+        if self._parts is None:
+            try:
+                self._parts = self._start()
+            except BaseException:
+                self.renew()
+                raise
+        return self._parts
+
+    def _start(self):
+        folder = self._folders.mktemp("recordings")
+        domain = self._stack.enter_context(domain_id())
         environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
-        with Launch(environment, *COMMAND, "episodes:=0", f"record_dir:={folder}") as launch:
-            launch.wait_for("ready for episodes")
-            client = Client(domain)
-            yield launch, client, folder
-            client.close()
-        assert wait_until(lambda: launch.descendants() == []), launch.text()
+        launch = Launch(environment, *COMMAND, "episodes:=0", f"record_dir:={folder}")
+        self._stack.enter_context(launch)
+        launch.wait_for("ready for episodes")
+        client = Client(domain)
+        self._stack.callback(client.close)
+        return launch, client, folder
+
+    def renew(self):
+        """Processes that outlived the launch; none as it should be."""
+        parts, self._parts = self._parts, None
+        self._stack.close()
+        return [] if parts is None or wait_until(lambda: parts[0].descendants() == []) else parts[0].descendants()
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory):
+    graph = Graph(tmp_path_factory)
+    yield graph
+    assert graph.renew() == [], "these outlived the graph"
+
+
+@pytest.fixture
+def graph(graphs, spoilt):
+    yield graphs.parts()
+    if spoilt():
+        # What one test broke must not fail those after it, nor its own next try.
+        graphs.renew()
 
 
 def run_dir(folder):

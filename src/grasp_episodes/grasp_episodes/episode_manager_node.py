@@ -4,22 +4,18 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
-from typing import Any
 
-import rclpy
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from grasp_core import resources
 from grasp_core.cell_config import CellConfig
 from grasp_core.config import ConfigError
 from grasp_core.ports import StateError
+from grasp_core.ros_running import program
 from grasp_description.cell_kinematics import CellKinematics, GripperGeometry
 from grasp_episodes.judges import GripperJudge, ImageJudge, ImageJudgeConfig, Judge, TruthJudge
 from grasp_episodes.ros_cell import RosCell
@@ -35,8 +31,6 @@ from grasp_interfaces.msg import EpisodeResult, EpisodeStep
 CANCEL_EVERY_S = 0.02
 # How long a running episode may take to end when the graph ends; a launch grows impatient after 5 s.
 LAST_WORDS_S = 4.0
-# Rounds of the executor after it: the goal's result leaves through them.
-LAST_WORDS = 20
 
 
 class EpisodeManagerNode(Node):
@@ -73,14 +67,17 @@ class EpisodeManagerNode(Node):
         )  # fmt: skip
         self.get_logger().info(f"ready for episodes of cell {self._cell_config.name}, judged by {self._judge_kind}")
 
-    def close(self) -> None:
-        """Halt what runs, tell its goal, and leave the graph."""
+    @property
+    def idle(self) -> bool:
+        """Whether no goal is under way."""
+        return self._idle.is_set()
+
+    def halt(self) -> None:
+        """End what runs; its goal is told while the node is still served."""
         if self._series is not None:
             self._series.close()
             if self._truth is not None:
                 self._truth.give_up()
-            self._idle.wait(LAST_WORDS_S)
-        self.graph.cell.close()
 
     def _judging_camera(self) -> str:
         fixed = [name for name, c in self._cell_config.cameras.items() if c.depth and c.mount == "fixed"]
@@ -155,39 +152,11 @@ class EpisodeManagerNode(Node):
 def main(args: list[str] | None = None) -> None:
     """Run the manager until it is told to stop."""
     logging.basicConfig(level=logging.INFO, format="[%(levelname)s] [episode_manager]: %(message)s")
-    # Not rclpy's own handlers: the robot has to be halted before the context ends.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    told, over = threading.Event(), threading.Event()
-    node: Any = None
-    spinning: threading.Thread | None = None
-    executor = MultiThreadedExecutor(num_threads=6)
-    try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with program("episode_manager", (ValueError, LookupError, OSError, StateError), args) as running:
         node = EpisodeManagerNode()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: told.set())
-        executor.add_node(node)
-        spinning = threading.Thread(target=_spin, args=(executor, over), daemon=True)
-        spinning.start()
-        told.wait()
-    except (ValueError, LookupError, OSError, StateError) as error:
-        rclpy.logging.get_logger("episode_manager").fatal(str(error))
-        raise SystemExit(2) from error
-    except KeyboardInterrupt:
-        pass  # told to stop while the graph was being waited for
-    finally:
-        if node is not None:
-            node.close()
-        over.set()
-        if spinning is not None:
-            # A thread that is still inside of the middleware when Python ends takes the process down with an abort.
-            spinning.join(LAST_WORDS_S)
-        executor.shutdown(timeout_sec=3.0)
-        rclpy.try_shutdown()
-
-
-def _spin(executor: MultiThreadedExecutor, over: threading.Event) -> None:
-    while not over.is_set():
-        executor.spin_once(timeout_sec=0.2)
-    for _ in range(LAST_WORDS):
-        executor.spin_once(timeout_sec=0.02)
+        try:
+            running.turn(node, threads=6)
+            node.halt()
+            running.last_words(lambda: node.idle, LAST_WORDS_S)
+        finally:
+            node.graph.cell.close()

@@ -6,23 +6,20 @@ from __future__ import annotations
 import functools
 import json
 import re
-import signal
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from pydantic import Field
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from grasp_core import resources
 from grasp_core.config import Config, ConfigError
+from grasp_core.ros_running import program
 from grasp_episodes import ros_topics as ros
 from grasp_episodes.mcap_writer import Topic
 from grasp_episodes.recorder import EpisodeRecorder, Item, RecordError, add_to_manifest, checksum
@@ -220,22 +217,9 @@ def _missing(bag: EpisodeRecorder, expected: dict[str, int]) -> bool:
 
 def main(args: list[str] | None = None) -> None:
     """Record until told to stop."""
-    # Not rclpy's own handlers: they end the context in the middle of whatever the executor does.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    told = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: told.set())
-    try:
+    with program("recorder", (ConfigError, OSError, re.error), args) as running:
         node = RecorderNode()
-    except (ConfigError, OSError, re.error) as error:
-        rclpy.logging.get_logger("recorder").fatal(str(error))
-        raise SystemExit(2) from error
-    executor = MultiThreadedExecutor(num_threads=3)
-    executor.add_node(node)
-    try:
-        while not told.is_set():
-            executor.spin_once(timeout_sec=0.2)
-    finally:
-        node.close()
-        executor.shutdown(timeout_sec=2.0)
-        rclpy.try_shutdown()
+        try:
+            running.turn(node, threads=3)
+        finally:
+            node.close()

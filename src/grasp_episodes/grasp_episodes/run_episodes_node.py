@@ -8,7 +8,6 @@ more than 0.
 from __future__ import annotations
 
 import functools
-import signal
 import sys
 import threading
 import time
@@ -22,10 +21,10 @@ from pydantic import Field
 from rclpy.action import ActionClient
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
 from grasp_core.config import Config, ConfigError
+from grasp_core.ros_running import program
 from grasp_episodes import ros_conversions, summary
 from grasp_episodes.ros_parameters import parameters
 from grasp_interfaces.action import RunEpisodes
@@ -217,20 +216,8 @@ def _pixels(image: Image) -> Any:
 
 def main(args: list[str] | None = None) -> None:
     """Run the episodes; exit code 0 when an object was grasped and nothing failed."""
-    # Not rclpy's own handlers: they end the context before the goal could be cancelled.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    told = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: told.set())
-    try:
+    with program("run_episodes", (ConfigError,), args) as running:
         node = RunEpisodesNode()
-    except ConfigError as error:
-        rclpy.logging.get_logger("run_episodes").fatal(str(error))
-        raise SystemExit(2) from error
-    try:
-        good = node.run(told)
-        code = node.stopped_code if told.is_set() else 0 if good else 1
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
-    sys.exit(code)
+        running.begin()
+        good = node.run(running.told)
+        sys.exit(node.stopped_code if running.told.is_set() else 0 if good else 1)

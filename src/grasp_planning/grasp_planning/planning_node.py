@@ -3,20 +3,16 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from dataclasses import replace
 from typing import Any
 
-import rclpy
 from rcl_interfaces.msg import IntegerRange, ParameterDescriptor
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.exceptions import ParameterException
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState as JointStateMsg
 
 from grasp_core.cell_config import CellConfig
@@ -25,15 +21,13 @@ from grasp_core.joint_states import JointStates
 from grasp_core.planning import Box, PlanResult, PlanStatus
 from grasp_core.ports import JointState, StateError
 from grasp_core.resources import ResourceError, find
+from grasp_core.ros_running import program
 from grasp_interfaces.action import PlanMotion
 from grasp_interfaces.srv import SetObstacles
 
 from . import ros_conversions as ros
 from .factory import BACKENDS, PlannerUnavailableError, choose_backend, make_planner
 from .requests import PlanSettings
-
-# Rounds of the executor after the node was told to stop: a plan under way leaves through them.
-LAST_WORDS = 20
 
 
 class PlanningNode(Node):
@@ -151,28 +145,10 @@ class PlanningNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop."""
-    # Not rclpy's own handlers: they end the context at once, while a plan may still have to be told.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    told = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: told.set())
-    try:
-        node = PlanningNode()
-    except (ConfigError, ResourceError, PlannerUnavailableError, ParameterException, ValueError) as error:
-        rclpy.logging.get_logger("planning_node").fatal(str(error))
-        rclpy.try_shutdown()
-        # By this code a launch knows that starting the node again would not help.
-        raise SystemExit(2) from error
-    executor = MultiThreadedExecutor(num_threads=3)
-    executor.add_node(node)
-    try:
-        while not told.is_set():
-            executor.spin_once(timeout_sec=0.2)
-        for _ in range(LAST_WORDS):
-            executor.spin_once(timeout_sec=0.02)
-    finally:
-        # The executor is not shut down: that destroys what callbacks in its threads still use.
-        rclpy.try_shutdown()
+    refusals = (ConfigError, ResourceError, PlannerUnavailableError, ParameterException, ValueError)
+    with program("planning_node", refusals, args) as running:
+        running.turn(PlanningNode(), threads=3)
+        running.last_words()
 
 
 if __name__ == "__main__":

@@ -3,19 +3,15 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from typing import Any
 
-import rclpy
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
@@ -27,6 +23,7 @@ from grasp_core.cell import Reason
 from grasp_core.observation import ArmObservation, GripperState, Observation
 from grasp_core.policy import Decision, Goal
 from grasp_core.ports import StateError
+from grasp_core.ros_running import program
 from grasp_fusion.ros_conversions import declare, lookup, rgb_of, stamp_ns
 from grasp_interfaces.action import Infer
 from grasp_interfaces.msg import Decision as DecisionMsg
@@ -34,9 +31,8 @@ from grasp_policies import ros_conversions as ros
 from grasp_policies.node_config import PolicyNodeConfig, choose_cameras
 from grasp_policies.ros_pictures import Picture, Pictures
 
-# How long a decision may take to its end when the node is told to stop (s), and rounds of the executor after it: its
-# result leaves through them.
-LAST_WORDS_S, LAST_WORDS = 3.0, 20
+# How long a decision may take to its end when the node is told to stop (s).
+LAST_WORDS_S = 3.0
 UNKNOWN_GRIPPER = GripperState(float("nan"), float("nan"), False, None, {})
 
 
@@ -163,35 +159,8 @@ class PolicyNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop."""
-    # Not rclpy's own handlers: they end the context at once, while a decision may still have to be told.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    told = threading.Event()
-    executor = MultiThreadedExecutor(num_threads=4)
-    try:
-        node = _made()
-        executor.add_node(node)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: told.set())
-        while not told.is_set():
-            executor.spin_once(timeout_sec=0.2)
+    with program("policy", (ValueError, LookupError, OSError), args) as running:
+        node = PolicyNode()
+        running.turn(node, threads=4)
         node.give_up_waiting()
-        deadline = time.monotonic() + LAST_WORDS_S
-        while node.deciding and time.monotonic() < deadline:
-            executor.spin_once(timeout_sec=0.02)
-        for _ in range(LAST_WORDS):
-            executor.spin_once(timeout_sec=0.02)
-    except KeyboardInterrupt:
-        pass  # told to stop while the policy was being loaded
-    finally:
-        # The executor is not shut down: that destroys what callbacks in its threads still use.
-        rclpy.try_shutdown()
-
-
-def _made() -> PolicyNode:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return PolicyNode()
-    except (ValueError, LookupError, OSError) as error:
-        rclpy.logging.get_logger("policy").fatal(str(error))
-        # By this code a launch knows that starting the node again would not help.
-        raise SystemExit(2) from error
+        running.last_words(lambda: not node.deciding, LAST_WORDS_S)

@@ -3,20 +3,15 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
 from typing import Any
 
-import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.exceptions import ParameterException
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
 
+from grasp_core.ros_running import program
 from grasp_description.grippers import load_gripper
 from grasp_interfaces.srv import ResetScene
 from grasp_sim.bridge import Bridge, BridgeSettings
@@ -26,9 +21,6 @@ from grasp_sim.ros_bridge_topics import BridgeTopics
 from grasp_sim.ros_gripper_action import GripperActions
 from grasp_sim.ros_trajectory_action import TrajectoryAction
 from grasp_sim.truth import GroundTruth
-
-# Rounds of the executor after the world has ended.
-LAST_WORDS = 20
 
 
 class SimBridgeNode(Node):
@@ -135,30 +127,11 @@ class SimBridgeNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the bridge until it is told to stop."""
-    # Not rclpy's own handlers: they end the context at once, while goals still have to be told how they ended.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    told = threading.Event()
-    node = executor = None
-    try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with program("sim_bridge", (ParameterException, ValueError, LookupError, OSError), args) as running:
         node = SimBridgeNode()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: told.set())
-        executor = MultiThreadedExecutor(num_threads=8)
-        executor.add_node(node)
-        while not told.is_set():
-            executor.spin_once(timeout_sec=0.2)
-        # Goals that were running end now; their results leave through the executor.
-        node.bridge.close()
-        for _ in range(LAST_WORDS):
-            executor.spin_once(timeout_sec=0.02)
-    except (ParameterException, ValueError, LookupError, OSError) as error:
-        sys.exit(f"sim_bridge: {error}")
-    except KeyboardInterrupt:
-        pass  # told to stop while the world was being made
-    finally:
-        if node is not None:
+        try:
+            running.turn(node, threads=8)
+        finally:
+            # Goals that were running end now.
             node.bridge.close()
-        if executor is not None:
-            executor.shutdown(timeout_sec=3.0)
-        rclpy.try_shutdown()
+        running.last_words()
