@@ -138,6 +138,28 @@ def test_cancel_ends_a_running_action_at_once(cell, config):
     assert not np.allclose(ready, cell.observe().arm().T_base_tcp, atol=1e-3), "the arm had not begun to move"
 
 
+def test_cancel_ends_a_reset(cell):
+    cell.reset(SCENE, 8)
+    over = threading.Event()
+
+    def interrupt():
+        # Again and again, as the episode manager does: a reset begins by forgetting an older cancel.
+        while not over.wait(0.01):
+            cell.cancel()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    begin = time.monotonic()
+    try:
+        with pytest.raises(StateError):
+            cell.reset(SCENE, 9)
+    finally:
+        over.set()
+        thread.join()
+    assert time.monotonic() - begin < 0.8 * cell.options.answer_timeout_s, "it waited to its time-out"
+    contract.check_reset(cell, SCENE, cell.config, CAMERAS)
+
+
 def test_the_planner_keeps_away_from_obstacles_that_it_is_told(cell):
     cell.reset(SCENE, 9)
     planner, arm = cell.ports.planner, cell.arms["arm"]

@@ -110,7 +110,8 @@ class RosCell:
         self._thread.start()
         try:
             self._wait_for_joints(0, options.connect_timeout_s)
-        except StateError:
+        except BaseException:
+            # Also when interrupted: its thread must not be inside of the middleware when Python ends.
             self.close()
             raise
 
@@ -126,11 +127,11 @@ class RosCell:
 
         Raises:
             SceneError: unknown scene, or it cannot be made.
-            StateError: the graph is silent, or the robot does not come to its ready state.
+            StateError: the graph is silent, the robot does not come to its ready state, or it was cancelled.
         """
         self._cancel.clear()
         request = ResetScene.Request(scene=scene, seed=seed, objects=objects)
-        answer = call_service(self._reset, request, self.options.reset_timeout_s)
+        answer = call_service(self._reset, request, self.options.reset_timeout_s, self._cancel)
         # Also after a refusal: the scene may have been cleared before it could not be made.
         self._since_ns = self._now_ns() + SCENE_MARGIN_NS
         self._wait_for_joints(self._since_ns, self.options.answer_timeout_s)
@@ -138,7 +139,7 @@ class RosCell:
             gripper.forget()
         if not answer.success:
             raise SceneError(answer.message)
-        self.make_ready()
+        self._make_all_ready()
         self._step = 0
         return self.observe()
 
@@ -149,6 +150,9 @@ class RosCell:
             StateError: an arm does not come to its ready state.
         """
         self._cancel.clear()
+        self._make_all_ready()
+
+    def _make_all_ready(self) -> None:
         for name in self.arms:
             self._make_ready(name)
         self._since_ns = self._now_ns()
@@ -191,8 +195,10 @@ class RosCell:
         return self._outcome(action, result, interventions, info)
 
     def cancel(self) -> None:
-        """End the running action; safe to call from another thread."""
+        """End the running action or reset; safe to call from another thread."""
         self._cancel.set()
+        with self._arrived:
+            self._arrived.notify_all()
 
     def close(self) -> None:
         """Leave the graph; safe to call twice."""
@@ -248,9 +254,11 @@ class RosCell:
             return self._newest_ns > since_ns
 
         with self._arrived:
-            if not self._arrived.wait_for(complete, timeout_s):
+            if not self._arrived.wait_for(lambda: self._cancel.is_set() or complete(), timeout_s):
                 self._joints.newest(needed)
                 raise StateError(f"no joint state came within {timeout_s:g} s; is the graph running?")
+            if not complete():
+                raise StateError("cancelled while waiting for the robot's joint states")
 
     def _all_joints(self) -> JointState:
         return self._joints.newest(tuple(joint for arm in self.config.arms.values() for joint in arm.joints))

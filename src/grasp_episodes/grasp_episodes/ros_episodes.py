@@ -107,6 +107,7 @@ class EpisodeSeries:
             record = self._run(goal, number, episode_id, target, seed)
         except (SceneError, StateError, RecordingError) as error:
             record.message = str(error)
+            record.ended_by = EndedBy.CANCELLED if self._cancelled else EndedBy.FAILED
             self.graph.halt()
         guard = {
             limit: count - guard_before.get(limit, 0)

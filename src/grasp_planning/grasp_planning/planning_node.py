@@ -29,6 +29,9 @@ from . import ros_conversions as ros
 from .factory import BACKENDS, PlannerUnavailableError, choose_backend, make_planner
 from .requests import PlanSettings
 
+# How long a plan may take to its end when the node is told to stop (s).
+LAST_WORDS_S = 3.0
+
 
 class PlanningNode(Node):
     """Plans on request, one request at a time; a request that makes no sense is answered with the reason."""
@@ -95,6 +98,11 @@ class PlanningNode(Node):
         response.success, response.message = True, f"{len(obstacles)} obstacles"
         return response
 
+    @property
+    def planning(self) -> bool:
+        """Whether a plan is under way."""
+        return self._one_at_a_time.locked()
+
     def _plan(self, handle: ServerGoalHandle) -> PlanMotion.Result:
         with self._one_at_a_time:
             self.planner.on_stage = lambda stage: handle.publish_feedback(PlanMotion.Feedback(stage=stage))
@@ -104,13 +112,13 @@ class PlanningNode(Node):
                     result = self._answer(handle.request)
             finally:
                 self.planner.on_stage = None
-        self.get_logger().info(f"{result.status.value} {result.message}".strip())
-        if handle.is_cancel_requested:
-            handle.canceled()
-        elif result.ok:
-            handle.succeed()
-        else:
-            handle.abort()
+            self.get_logger().info(f"{result.status.value} {result.message}".strip())
+            if handle.is_cancel_requested:
+                handle.canceled()
+            elif result.ok:
+                handle.succeed()
+            else:
+                handle.abort()
         return ros.plan_result_to_msg(result)
 
     def _answer(self, goal: PlanMotion.Goal) -> PlanResult:
@@ -147,8 +155,9 @@ def main(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop."""
     refusals = (ConfigError, ResourceError, PlannerUnavailableError, ParameterException, ValueError)
     with program("planning_node", refusals, args) as running:
-        running.turn(PlanningNode(), threads=3)
-        running.last_words()
+        node = PlanningNode()
+        running.turn(node, threads=3)
+        running.last_words(lambda: not node.planning, LAST_WORDS_S)
 
 
 if __name__ == "__main__":

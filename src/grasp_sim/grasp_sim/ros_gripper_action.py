@@ -23,6 +23,8 @@ from grasp_sim.ros_conversions import header
 LIMIT_S = 6.0
 FEEDBACK_S = 0.05
 REACHED_M = 0.002
+# Told of a gripper whose world has ended.
+UNKNOWN = GripperState(float("nan"), float("nan"), False, None, {})
 
 
 class GripperActions:
@@ -131,6 +133,9 @@ class GripperActions:
         """Command the drive and wait until it has settled, is told otherwise, or time is up."""
         bridge = self._bridge
         with bridge.stepped:
+            if bridge.closed:
+                handle.abort()
+                return UNKNOWN, False
             drive = bridge.world.drives[self._gripper]
             command(drive)
             self._current = handle

@@ -22,6 +22,7 @@ CODES = {
     MotionStatus.PATH_TOLERANCE: Result.PATH_TOLERANCE_VIOLATED,
     MotionStatus.GOAL_TOLERANCE: Result.GOAL_TOLERANCE_VIOLATED,
 }
+ENDED = "the simulation has ended"
 
 
 class TrajectoryAction:
@@ -62,6 +63,8 @@ class TrajectoryAction:
         goal = handle.request
         trajectory = self._trajectory(goal)
         with self._bridge.stepped:
+            if self._bridge.closed:
+                return self._end(handle, "abort", Result.INVALID_GOAL, ENDED)
             controller = self._bridge.world.controllers[self._name]
             self._current = handle
             try:
@@ -78,7 +81,7 @@ class TrajectoryAction:
             next_feedback_ns = self._bridge.now_ns
             while True:
                 if self._bridge.closed:
-                    return self._end(handle, "abort", Result.INVALID_GOAL, "the simulation has ended")
+                    return self._end(handle, "abort", Result.INVALID_GOAL, ENDED)
                 if self._bridge.world.controllers[self._name] is not controller:
                     return self._end(handle, "abort", Result.INVALID_GOAL, "the scene was made anew")
                 if self._current is not handle:
