@@ -9,10 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import rclpy
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
@@ -26,6 +24,7 @@ from grasp_cameras.image_codec import decode_color, stamp_ns
 from grasp_cameras.parameters import CalibrateNodeParameters
 from grasp_core.config import ConfigError
 from grasp_core.node_help import show_help
+from grasp_core.ros_running import program
 
 
 class CalibrateNode(Node):
@@ -130,17 +129,8 @@ def main(args: list[str] | None = None) -> None:
     """Run the node until it is interrupted."""
     if show_help(CalibrateNodeParameters, "ros2 run grasp_cameras calibrate_node", args):
         return
-    rclpy.init(args=args)
-    executor = MultiThreadedExecutor(4)
-    try:
-        executor.add_node(CalibrateNode())
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except (ConfigError, ParameterException) as error:
-        raise SystemExit(f"calibrate_node: {error}") from error
-    finally:
-        rclpy.try_shutdown()
+    with program("calibrate_node", (ConfigError, ParameterException), args) as running:
+        running.turn(CalibrateNode(), threads=4)
 
 
 if __name__ == "__main__":

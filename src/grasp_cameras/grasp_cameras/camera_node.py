@@ -6,10 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
@@ -24,6 +22,7 @@ from grasp_core.config import ConfigError
 from grasp_core.node_help import show_help
 from grasp_core.registry import UnknownNameError
 from grasp_core.resources import ResourceError
+from grasp_core.ros_running import program
 
 
 class CameraNode(Node):
@@ -132,19 +131,13 @@ def main(args: list[str] | None = None) -> None:
     """Run the node until it is interrupted."""
     if show_help(CameraNodeParameters, "ros2 run grasp_cameras camera_node", args):
         return
-    rclpy.init(args=args)
-    node = None
-    try:
+    refusals = (ConfigError, CameraError, UnknownNameError, ResourceError, ParameterException)
+    with program("camera_node", refusals, args) as running:
         node = CameraNode()
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except (ConfigError, CameraError, UnknownNameError, ResourceError, ParameterException) as error:
-        raise SystemExit(f"camera_node: {error}") from error
-    finally:
-        if node is not None:
+        try:
+            running.turn(node)
+        finally:
             node.destroy_node()
-        rclpy.try_shutdown()
 
 
 if __name__ == "__main__":

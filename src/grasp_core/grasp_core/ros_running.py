@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import rclpy
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -38,10 +38,10 @@ class Program:
         for number in SIGNALS:
             signal.signal(number, lambda *_: self.told.set())
 
-    def turn(self, node: Node, threads: int, ended: Callable[[], bool] = lambda: False) -> None:
+    def turn(self, node: Node, threads: int = 1, ended: Callable[[], bool] = lambda: False) -> None:
         """Serve a node until told to stop, or until ``ended``."""
         self.begin()
-        self._executor = MultiThreadedExecutor(num_threads=threads)
+        self._executor = MultiThreadedExecutor(threads) if threads > 1 else SingleThreadedExecutor()
         self._executor.add_node(node)
         while not (self.told.is_set() or ended()):
             self._executor.spin_once(timeout_sec=LOOK_S)

@@ -63,7 +63,7 @@ with program("short", ()) as running:
     rounds = []
     node = Node("short")
     node.create_timer(0.02, lambda: rounds.append(1))
-    running.turn(node, threads=2, ended=lambda: len(rounds) > 3)
+    running.turn(node, ended=lambda: len(rounds) > 3)
     say(f"told: {running.told.is_set()}")
 """
 

@@ -9,10 +9,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud2
@@ -21,6 +19,7 @@ from std_srvs.srv import Trigger
 from visualization_msgs.msg import Marker
 
 from grasp_core.node_help import show_help
+from grasp_core.ros_running import program
 from grasp_fusion import ros_conversions as ros
 from grasp_fusion.node_config import FusionNodeConfig
 from grasp_fusion.render import render_views
@@ -127,20 +126,12 @@ def main(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop."""
     if show_help(FusionNodeConfig, "ros2 run grasp_fusion fusion_node", args):
         return
-    rclpy.init(args=args)
-    try:
+    with program("fusion_node", (ValueError, ParameterException), args) as running:
         node = FusionNode()
-    except (ValueError, ParameterException) as error:
-        rclpy.logging.get_logger("fusion_node").fatal(str(error))
-        rclpy.try_shutdown()
-        raise SystemExit(2) from error
-    try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+        try:
+            running.turn(node)
+        finally:
+            node.destroy_node()
 
 
 if __name__ == "__main__":

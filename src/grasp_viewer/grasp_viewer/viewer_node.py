@@ -5,17 +5,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import rclpy
 from action_msgs.msg import GoalStatus, GoalStatusArray
 from action_msgs.srv import CancelGoal
 from rclpy.action import ActionClient
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
 from grasp_core import resources
 from grasp_core.cell_config import CellConfig
 from grasp_core.node_help import show_help
+from grasp_core.ros_running import program
 from grasp_episodes.ros_parameters import parameters
 from grasp_interfaces.action import RunEpisodes
 from grasp_interfaces.msg import EpisodeResult, EpisodeStep
@@ -132,8 +131,9 @@ class ViewerNode(Node):
         self._state = f"episode {told.episode + 1}, action {told.step}: {told.state} ({kind} {told.value:.2f})"
 
     def destroy_node(self) -> None:
-        """Take the page away before the node."""
+        """Take the page away before the node; its action alone would keep the node in the graph."""
         self.page.close()
+        self._run.destroy()
         super().destroy_node()
 
 
@@ -141,19 +141,12 @@ def main(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop."""
     if show_help(ViewerConfig, "ros2 run grasp_viewer viewer_node", args):
         return
-    rclpy.init(args=args)
-    try:
+    with program("viewer", (ValueError, LookupError, OSError), args) as running:
         node = ViewerNode()
-    except (ValueError, LookupError, OSError) as error:
-        rclpy.logging.get_logger("viewer").fatal(str(error))
-        raise SystemExit(2) from error
-    try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+        try:
+            running.turn(node)
+        finally:
+            node.destroy_node()
 
 
 if __name__ == "__main__":
