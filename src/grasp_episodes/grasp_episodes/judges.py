@@ -59,6 +59,10 @@ class Judge(Protocol):
         """How many objects are in the work area now; none where nobody can tell."""
         ...
 
+    def note(self) -> str:
+        """What the last count of objects left out, in words for people; empty where there is nothing to say."""
+        ...
+
 
 class GripperJudge:
     """Believes the gripper: width and effort after the lift, as the skill has read them."""
@@ -74,6 +78,10 @@ class GripperJudge:
     def objects_left(self) -> int | None:
         """Nobody can tell."""
         return None
+
+    def note(self) -> str:
+        """Nothing to say."""
+        return ""
 
 
 class ImageJudgeConfig(Config):
@@ -132,6 +140,10 @@ class ImageJudge:
         """Nobody can count."""
         return None
 
+    def note(self) -> str:
+        """Nothing to say."""
+        return ""
+
     def heights(self, frame: CameraFrame) -> NDArray[np.float32]:
         """Greatest height over each cell of the work area above the table (m); NaN where nothing was seen."""
         c = self._config
@@ -176,6 +188,7 @@ class TruthJudge:
     def __init__(self, look: Callable[[], Truth], workspace: BoxRegion) -> None:
         self._look, self._workspace = look, workspace
         self._before: Truth | None = None
+        self._outside = 0
 
     def before(self, observation: Observation) -> None:
         """Remember where everything is."""
@@ -202,7 +215,18 @@ class TruthJudge:
 
     def objects_left(self) -> int | None:
         """Objects in the work area now."""
-        return len(self._inside(self._look()))
+        truth = self._look()
+        inside = self._inside(truth)
+        self._outside = len(truth.positions) - len(inside)
+        return len(inside)
+
+    def note(self) -> str:
+        """How many objects lay outside of the work area when they were counted; for the beginning of an episode."""
+        if not self._outside:
+            return ""
+        if self._outside == 1:
+            return "1 object lay outside of the work area at the beginning and does not count"
+        return f"{self._outside} objects lay outside of the work area at the beginning and do not count"
 
     def _inside(self, truth: Truth) -> set[int]:
         low, high = np.array(self._workspace.min_m)[:2], np.array(self._workspace.max_m)[:2]

@@ -153,6 +153,7 @@ class RunEpisodesNode(Node):
             pictures=str(self._pictures) if c.run_dir and self._subscribed else "",
             episodes=len(result.results),
             ended_by=[episode.ended_by for episode in result.results],
+            ends=[episode.message for episode in result.results],
             reasons=dict(zip(result.reasons, map(int, result.reason_counts), strict=True)),
             limits=limits,
             message=result.message,

@@ -139,7 +139,11 @@ class StepRecord:
 
 @dataclass
 class EpisodeRecord:
-    """How an episode went; ``latest`` is the decision that is being carried out, or the last one."""
+    """How an episode went.
+
+    ``latest`` is the decision that is being carried out, or the last one; ``note`` is what the count of objects at the
+    beginning left out, in words, which ``message`` tells too.
+    """
 
     objects_start: int | None = None
     objects_left: int | None = None
@@ -149,6 +153,7 @@ class EpisodeRecord:
     duration_s: float = 0.0
     ended_by: EndedBy = EndedBy.FAILED
     message: str = ""
+    note: str = ""
     reasons: Counter[str] = field(default_factory=Counter)
     limits: Counter[str] = field(default_factory=Counter)
     stages: list[Mapping[str, float]] = field(default_factory=list)
@@ -213,12 +218,14 @@ class EpisodeRunner:
             record.reasons[Reason.STALE_STATE] += 1
         if record.ended_by in (EndedBy.FAILED, EndedBy.CANCELLED):
             self._cell.halt()
+        record.message = "; ".join(filter(None, (record.message, record.note)))
         record.duration_s = time.monotonic() - begin
         return record
 
     def _run(self, goal: Goal, seed: int, record: EpisodeRecord) -> None:
         self._decider.begin(goal, seed)
         record.objects_start = record.objects_left = self._judge.objects_left()
+        record.note = self._judge.note()
         unchanged = failures = 0
         while True:
             self._check_limits(record, unchanged)

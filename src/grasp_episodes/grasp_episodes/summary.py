@@ -35,6 +35,8 @@ class Summary:
     pictures: str = ""
     episodes: int = 0
     ended_by: list[str] = field(default_factory=list)
+    ends: list[str] = field(default_factory=list)
+    """The same in a sentence each."""
     reasons: dict[str, int] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
     message: str = ""
@@ -48,6 +50,7 @@ class Summary:
             f"{self.actions} actions in {self.duration_s:.0f} s, ended: {', '.join(self.ended_by) or 'not begun'}",
             f"objects at the beginning {self.objects_start or 'unknown'}, left {left}",
         ]
+        lines += [f"episode {number}: {end}" for number, end in enumerate(self.ends) if end]
         lines += [f"what failed: {_counts(self.reasons)}"] if self.reasons else []
         lines += [f"the guard stepped in: {_counts(self.limits)}"] if self.limits else []
         lines += [f"bag: {bag}" for bag in self.bags]

@@ -153,6 +153,19 @@ def test_a_table_is_cleared_and_everything_is_counted():
     assert steps[0].started_ns is not None
 
 
+def test_what_lies_outside_of_the_work_area_is_told_and_does_not_count():
+    table = Table((0.1, 0.1), (0.5, 0.0))
+    record = run(table, nearest(table))
+    assert (record.ended_by, record.objects_start, record.successes) == (EndedBy.CLEARED, 1, 1)
+    assert record.note == "1 object lay outside of the work area at the beginning and does not count"
+    assert record.message == f"nothing is left in the work area; {record.note}"
+    # Brought to the drop place, which is outside too, nothing was left out.
+    table = Table((0.1, 0.1))
+    assert run(table, nearest(table)).note == ""
+    assert "2 objects lay" in run(Table((0.5, 0.0), (0.0, 0.4)), Stop("")).note
+    assert run(table, Stop(""), judge=GripperJudge()).note == ""
+
+
 def test_the_policys_stop_is_a_cleared_table_only_when_it_is_empty():
     assert run(Table(), Stop("empty")).ended_by is EndedBy.CLEARED
     table = Table((0.1, 0.1))

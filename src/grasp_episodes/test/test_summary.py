@@ -8,7 +8,7 @@ from grasp_episodes.summary import Summary, picture, save_pictures, write
 
 DONE = Summary(
     "ur5", "push_grasp", "models/push_grasp", 10, 1, 12, 9, 14, 140.2, ["/r/e1"], "/r/pictures", 1, ["stuck"],
-    {"missed": 2, "slipped": 3}, {"workspace": 1},
+    ["", "the last 10 actions changed nothing"], {"missed": 2, "slipped": 3}, {"workspace": 1},
 )  # fmt: skip
 
 
@@ -33,6 +33,8 @@ def test_people_are_told_what_came_of_it():
     text = DONE.text()
     assert "9 of 12 grasps succeeded (75 %), 14 actions in 140 s, ended: stuck" in text
     assert "left 1" in text
+    assert "\nepisode 1: the last 10 actions changed nothing\n" in text
+    assert "episode 0" not in text
     assert "slipped 3, missed 2" in text
     assert "left unknown" in Summary("ur5", "p", "", objects_left=None).text()
 
