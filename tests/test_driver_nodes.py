@@ -31,7 +31,8 @@ from std_srvs.srv import Trigger  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint  # noqa: E402
 
 from grasp_control.loopback.process import loopback  # noqa: E402
-from grasp_episodes.ros_calls import OrderedActionClient, leave_graph  # noqa: E402
+from grasp_core.ros_running import leave_graph  # noqa: E402
+from grasp_episodes.ros_calls import OrderedActionClient  # noqa: E402
 
 WAIT_S = 60.0
 JOINTS = [
@@ -321,3 +322,40 @@ def test_a_driver_that_breaks_down_comes_to_rest_and_ends_with_an_error():
     assert done.returncode == 1
     assert done.stdout.split("\n")[:2] == ["at rest", "closed"]
     assert "nobody hears of the arm" in done.stderr
+
+
+SLOW_TO_MAKE = """
+import threading
+from rclpy.node import Node
+from grasp_control.ros_running import run_driver
+
+class Driver(Node):
+    def __init__(self):
+        super().__init__("driver")
+        self.failure = None
+        print("taking the arm", flush=True)
+        threading.Event().wait(1.0)
+        print("made", flush=True)
+    def rest(self):
+        print("at rest", flush=True)
+    def close(self):
+        print("closed", flush=True)
+
+run_driver("driver_node", Driver, 2)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_driver_that_is_told_to_stop_while_it_is_made_lets_go_of_what_it_took(number):
+    with domain_id() as domain:
+        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
+        process = subprocess.Popen(
+            [sys.executable, "-c", SLOW_TO_MAKE], env=environment, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert process.stdout.readline() == "taking the arm\n"
+            process.send_signal(number)
+            out, _ = process.communicate(timeout=WAIT_S)
+        finally:
+            process.kill()
+    assert (process.returncode, out) == (0, "made\nat rest\nclosed\n")

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from contextlib import ExitStack
@@ -23,9 +24,10 @@ from domain_coordinator import domain_id  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 
+from grasp_core.ros_running import leave_graph  # noqa: E402
 from grasp_episodes.bag_reader import read_about, read_messages  # noqa: E402
 from grasp_episodes.recorder import check_manifest, read_manifest  # noqa: E402
-from grasp_episodes.ros_calls import OrderedActionClient, leave_graph  # noqa: E402
+from grasp_episodes.ros_calls import OrderedActionClient  # noqa: E402
 from grasp_interfaces.action import RunEpisodes  # noqa: E402
 from grasp_interfaces.msg import EpisodeStep, PolicyAction  # noqa: E402
 
@@ -116,10 +118,17 @@ class Graph:
         return launch, client, folder
 
     def renew(self):
-        """Processes that outlived the launch; none as it should be."""
+        """End the launch; returns the processes that outlived it, none as it should be."""
         parts, self._parts = self._parts, None
-        self._stack.close()
-        return [] if parts is None or wait_until(lambda: parts[0].descendants() == []) else parts[0].descendants()
+        left = []
+        with self._stack:
+            if parts is not None:
+                launch, *_ = parts
+                launch.process.send_signal(signal.SIGINT)
+                launch.finish(30)
+                left = launch.descendants()
+        self._stack = ExitStack()
+        return left
 
 
 @pytest.fixture(scope="module")
@@ -290,6 +299,18 @@ def test_a_part_that_cannot_be_replaced_ends_the_launch_with_an_error(graph_envi
         assert launch.finish(60) == 1
         launch.wait_for(rf"{part}.* ended with exit code -9")
         assert wait_until(lambda: launch.descendants() == [])
+
+
+def test_episodes_that_are_told_to_stop_before_they_begin_say_so_by_their_code(graph_environment):
+    begin = (sys.executable, "-c", "from grasp_episodes.run_episodes_node import main; main()")
+    with Launch(graph_environment, *begin) as launch:
+        client = Client(int(graph_environment["ROS_DOMAIN_ID"]))
+        try:
+            assert wait_until(lambda: "run_episodes" in client.node.get_node_names(), WAIT_S), launch.text()
+            launch.process.send_signal(signal.SIGINT)
+            assert launch.finish(20) == 130, launch.text()
+        finally:
+            client.close()
 
 
 def test_a_disk_that_cannot_be_written_is_one_clear_error(graph_environment, tmp_path):

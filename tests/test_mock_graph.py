@@ -24,7 +24,8 @@ from sensor_msgs.msg import Image, JointState  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint  # noqa: E402
 
 from grasp_control.loopback.process import own_address  # noqa: E402
-from grasp_episodes.ros_calls import OrderedActionClient, leave_graph  # noqa: E402
+from grasp_core.ros_running import leave_graph  # noqa: E402
+from grasp_episodes.ros_calls import OrderedActionClient  # noqa: E402
 from grasp_interfaces.srv import ResetScene  # noqa: E402
 
 WAIT_S = 90.0

@@ -79,7 +79,7 @@ def test_every_topic_is_published_with_that_type_by_the_launched_graph():
     from domain_coordinator import domain_id
     from rclpy.action import ActionClient
 
-    from grasp_episodes.ros_calls import leave_graph
+    from grasp_core.ros_running import leave_graph
     from grasp_interfaces.action import Infer
 
     wanted = listened(displays_of("ur5"), without=("Maps of push_grasp",))

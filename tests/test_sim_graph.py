@@ -20,7 +20,8 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from tf2_ros import Buffer, TransformListener
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from grasp_episodes.ros_calls import OrderedActionClient, leave_graph
+from grasp_core.ros_running import leave_graph
+from grasp_episodes.ros_calls import OrderedActionClient
 from grasp_interfaces.action import PlanMotion
 from grasp_interfaces.srv import ResetScene
 

@@ -23,8 +23,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data  # n
 from sensor_msgs.msg import Image  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
+from grasp_core.ros_running import leave_graph  # noqa: E402
 from grasp_description import cell_urdf  # noqa: E402
-from grasp_episodes.ros_calls import leave_graph  # noqa: E402
 from grasp_interfaces.action import RunEpisodes  # noqa: E402
 from grasp_interfaces.msg import EpisodeStep, PolicyAction  # noqa: E402
 from grasp_interfaces.srv import ResetScene  # noqa: E402
@@ -90,8 +90,8 @@ def stage(monkeypatch):
             executor.shutdown(5.0)
         for thread in threads:
             thread.join(5.0)
-        node.destroy_node()
-        leave_graph(stand_in.node)
+        for each in (node, stand_in.node):
+            leave_graph(each)
         rclpy.shutdown(context=context)
 
 

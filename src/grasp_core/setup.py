@@ -17,6 +17,6 @@ setup(
     zip_safe=True,
     maintainer="Grasp maintainers",
     maintainer_email="maintainers@users.noreply.b-seed-9ef2b43f.example",
-    description="Geometry, contracts, skills and safety limits shared by every package; no ROS inside.",
+    description="Geometry, contracts, skills and safety limits shared by every package; how a node's program ends.",
     license="Apache-2.0",
 )

@@ -11,12 +11,12 @@ import numpy as np
 import rclpy
 from rcl_interfaces.msg import IntegerRange, ParameterDescriptor
 from rclpy.action import ActionClient
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
 from grasp_bringup.smoke_picture import HEIGHT, METRES_PER_PIXEL, RADIUS, WIDTH, draw, to_base
+from grasp_core.ros_running import program
 from grasp_interfaces.action import Infer
 from grasp_interfaces.msg import PolicyAction
 
@@ -100,14 +100,5 @@ def _whole(description: str, low: int, high: int) -> ParameterDescriptor:
 
 def main(args: list[str] | None = None) -> None:
     """Run the exchanges; exit code 0 when every answer was right, or when it was told to stop."""
-    rclpy.init(args=args)
-    node = SmokeCellNode()
-    right = True
-    try:
-        right = node.run()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        node.get_logger().info("told to stop")
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
-    sys.exit(0 if right else 1)
+    with program("smoke_cell", (), args):
+        sys.exit(0 if SmokeCellNode().run() else 1)

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import numpy as np
-import rclpy
 from rclpy.action import ActionServer
 from rclpy.action.server import ServerGoalHandle
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.task import Future
@@ -15,6 +13,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import Image
 
 from grasp_bringup.smoke_picture import locate, to_base
+from grasp_core.ros_running import program
 from grasp_interfaces.action import Infer
 from grasp_interfaces.msg import PolicyAction
 
@@ -76,12 +75,6 @@ class SmokePolicyNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop."""
-    rclpy.init(args=args)
-    node = SmokePolicyNode()
-    try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    with program("smoke_policy", (), args) as running:
+        running.spin(SmokePolicyNode())
+        running.last_words()

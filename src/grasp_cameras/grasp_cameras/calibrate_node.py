@@ -130,7 +130,7 @@ def main(args: list[str] | None = None) -> None:
     if show_help(CalibrateNodeParameters, "ros2 run grasp_cameras calibrate_node", args):
         return
     with program("calibrate_node", (ConfigError, ParameterException), args) as running:
-        running.turn(CalibrateNode(), threads=4)
+        running.spin(CalibrateNode(), threads=4)
 
 
 if __name__ == "__main__":

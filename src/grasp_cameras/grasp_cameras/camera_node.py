@@ -135,7 +135,7 @@ def main(args: list[str] | None = None) -> None:
     with program("camera_node", refusals, args) as running:
         node = CameraNode()
         try:
-            running.turn(node)
+            running.spin(node)
         finally:
             node.destroy_node()
 

@@ -9,10 +9,8 @@ import logging
 import signal
 import threading
 
-import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
 from grasp_control import ros_conversions as ros
@@ -20,6 +18,7 @@ from grasp_control.loopback.server import Loopback, PortTaken
 from grasp_control.loopback.settings import LoopbackSettings
 from grasp_core.config import ConfigError
 from grasp_core.resources import ResourceError
+from grasp_core.ros_running import program, spin_until
 
 
 class LoopbackNode(Node):
@@ -65,20 +64,16 @@ async def serve(node: LoopbackNode) -> None:
 def main(args: list[str] | None = None) -> None:
     """Run until told to stop."""
     logging.basicConfig(level=logging.WARNING, format="[%(name)s] %(levelname)s: %(message)s")
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = LoopbackNode()
-        executor = SingleThreadedExecutor()
+    with program("loopback_node", (ConfigError, ResourceError, PortTaken), args):
+        node, executor, over = LoopbackNode(), SingleThreadedExecutor(), threading.Event()
         executor.add_node(node)
-        spinner = threading.Thread(target=executor.spin, daemon=True)
+        spinner = threading.Thread(target=spin_until, args=(executor, over), daemon=True)
         spinner.start()
-        asyncio.run(serve(node))
-        executor.shutdown()
-        spinner.join(2.0)
-    except (ConfigError, ResourceError, PortTaken) as error:
-        raise SystemExit(f"loopback_node: {error}") from error
-    finally:
-        rclpy.try_shutdown()
+        try:
+            asyncio.run(serve(node))
+        finally:
+            over.set()
+            spinner.join()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from rclpy.node import Node
 
 from grasp_core.config import ConfigError
 from grasp_core.resources import ResourceError
-from grasp_core.ros_running import LOOK_S, program
+from grasp_core.ros_running import program, spin_until
 
 
 class DriverNode(Protocol):
@@ -41,23 +41,21 @@ def run_driver(
     Raises:
         SystemExit: the node refuses its parameters, or broke down.
     """
+    over = threading.Event()
     with program(name, (ConfigError, ResourceError, LookupError), args) as running:
+        # From the beginning: also a driver that has just been made has hardware that comes to rest.
+        running.listen(patient=True)
         node = make()
         try:
             if beside is not None:
                 aside = SingleThreadedExecutor()
                 aside.add_node(beside(node))
-                threading.Thread(target=_spin, args=(aside, running.told), daemon=True, name="beside").start()
-            running.turn(node, threads, lambda: node.failure is not None)  # type: ignore[arg-type]
+                threading.Thread(target=spin_until, args=(aside, over), daemon=True, name="beside").start()
+            running.spin(node, threads, lambda: node.failure is not None)  # type: ignore[arg-type]
             node.rest()
             running.last_words()
             if node.failure is not None:
                 raise SystemExit(f"{name}: broke down: {node.failure!r}")
         finally:
-            running.told.set()
+            over.set()
             node.close()
-
-
-def _spin(executor: SingleThreadedExecutor, told: threading.Event) -> None:
-    while not told.is_set():
-        executor.spin_once(timeout_sec=LOOK_S)

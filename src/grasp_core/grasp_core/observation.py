@@ -31,6 +31,10 @@ class GripperState:
     positions: Mapping[str, float]
 
 
+# Of a gripper that nothing is known of.
+UNKNOWN_GRIPPER = GripperState(float("nan"), float("nan"), False, None, {})
+
+
 @dataclass(frozen=True)
 class ArmObservation:
     """One arm: pose of its tool in the base frame [4, 4] and its gripper."""

@@ -1,61 +1,82 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a node's program begins, turns and ends: refusals in words, an orderly end when told to stop."""
+"""How a node's program begins, serves and ends: refusals in words, an orderly end when told to stop."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import rclpy
-from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.action import ActionClient, ActionServer
+from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-# By this code a launch knows that starting the node again would not help.
-REFUSED_CODE = 2
-# How often a turning executor looks whether it was told to stop (s).
+# By these codes a launch knows that starting the node again would not help, a shell that it was told to stop.
+REFUSED_CODE, STOPPED_CODE = 2, 130
+# How often a serving executor looks whether it was told to stop (s).
 LOOK_S = 0.2
-# Rounds of the executor after the end, and their longest wait (s): results leave through them.
-LAST_ROUNDS, LAST_ROUND_S = 20, 0.02
+# How long it serves on at the end, so that results leave (s).
+LEAVE_S = 0.4
+# A signal so long after the first one is meant: the program ends where it is (s).
+PATIENCE_S = 2.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Program:
-    """A node's program from its first turn on; ``told`` is set when a signal tells it to stop."""
+    """A node's program: ``told`` is set once it is to stop."""
 
     def __init__(self) -> None:
         self.told = threading.Event()
         self.begun = False
+        self._told_at = float("inf")
+        self._listening = self._patient = False
         self._executor: Any = None
 
-    def begin(self) -> None:
-        """From now on a signal sets ``told``; before, it ends the program where it is."""
-        self.begun = True
-        for number in SIGNALS:
-            signal.signal(number, lambda *_: self.told.set())
+    def listen(self, patient: bool = False) -> None:
+        """From now on a signal sets ``told``; before, it ends the program where it is.
 
-    def turn(self, node: Node, threads: int = 1, ended: Callable[[], bool] = lambda: False) -> None:
-        """Serve a node until told to stop, or until ``ended``."""
-        self.begin()
+        Another one, ``PATIENCE_S`` later, still does, unless ``patient``: hardware comes to rest first.
+        """
+        self._listening, self._patient = True, patient
+        for number in SIGNALS:
+            signal.signal(number, self._hear)
+
+    def spin(self, node: Node, threads: int = 1, ended: Callable[[], bool] = lambda: False) -> None:
+        """Serve a node until told to stop, or until ``ended``; ``listen`` first where it should be ``patient``."""
+        if not self._listening:
+            self.listen()
+        self.begun = True
         self._executor = MultiThreadedExecutor(threads) if threads > 1 else SingleThreadedExecutor()
         self._executor.add_node(node)
         while not (self.told.is_set() or ended()):
             self._executor.spin_once(timeout_sec=LOOK_S)
 
     def last_words(self, done: Callable[[], bool] = lambda: True, limit_s: float = 0.0) -> None:
-        """Serve on until ``done``, for ``limit_s`` at most, and then until its results have left."""
+        """After ``spin``: serve on until ``done``, for ``limit_s`` at most, then for ``LEAVE_S``: results leave."""
+        self._serve(limit_s, done)
+        self._serve(LEAVE_S, lambda: False)
+
+    def _serve(self, limit_s: float, done: Callable[[], bool]) -> None:
+        # By the clock and not by rounds: on a busy node twenty rounds are over in no time.
         deadline = time.monotonic() + limit_s
-        while not done() and time.monotonic() < deadline:
-            self._executor.spin_once(timeout_sec=LAST_ROUND_S)
-        for _ in range(LAST_ROUNDS):
-            self._executor.spin_once(timeout_sec=LAST_ROUND_S)
+        while not done() and (left_s := deadline - time.monotonic()) > 0.0:
+            self._executor.spin_once(timeout_sec=min(left_s, 0.02))
+
+    def _hear(self, *_: object) -> None:
+        now = time.monotonic()
+        if not self._patient and now - self._told_at > PATIENCE_S:
+            raise KeyboardInterrupt
+        self._told_at = min(self._told_at, now)
+        self.told.set()
 
 
-@contextmanager
+@contextlib.contextmanager
 def program(name: str, refusals: tuple[type[Exception], ...], args: list[str] | None = None) -> Iterator[Program]:
     """ROS for the time of a node's program.
 
@@ -69,14 +90,15 @@ def program(name: str, refusals: tuple[type[Exception], ...], args: list[str] | 
         args: of the program; those of the process if there are none.
 
     Raises:
-        SystemExit: the node was refused; with ``REFUSED_CODE``, its sentence is logged.
+        SystemExit: the node was refused, with ``REFUSED_CODE`` and its sentence logged; or it was told to stop again
+            while it did not come to its end, with ``STOPPED_CODE``.
     """
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     running = Program()
-    # Both, since a shell has what it starts in the background ignore the one, and Python knows nothing of the other.
-    for number in SIGNALS:
-        signal.signal(number, signal.default_int_handler)
     try:
+        # Both: a shell has what it starts in the background ignore the one, and Python knows nothing of the other.
+        for number in SIGNALS:
+            signal.signal(number, signal.default_int_handler)
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         yield running
     except refusals as error:
         if running.begun:
@@ -84,8 +106,35 @@ def program(name: str, refusals: tuple[type[Exception], ...], args: list[str] | 
         rclpy.logging.get_logger(name).fatal(str(error))
         raise SystemExit(REFUSED_CODE) from error
     except KeyboardInterrupt:
-        if running.begun:
-            raise
-        # Told to stop while the node was being made: there is nothing to end.
+        # Told to stop while the node was being made: there is nothing to end. Or told again.
+        if running.told.is_set():
+            raise SystemExit(STOPPED_CODE) from None
     finally:
         rclpy.try_shutdown()
+        # Python looks through every object once more before it ends: 0.4 s a node, seconds where eight end at once.
+        gc.freeze()
+        for number in SIGNALS:
+            # Python still waits for threads of the executor, in which a callback may hang.
+            signal.signal(number, signal.SIG_DFL)
+
+
+def spin_until(executor: Executor, over: threading.Event) -> None:
+    """Serve in a thread of its own until ``over``, or until the context ends.
+
+    Join the thread before the executor is shut down: rclpy destroys what the thread would still use.
+    """
+    with contextlib.suppress(ExternalShutdownException):
+        while not over.is_set():
+            executor.spin_once(timeout_sec=LOOK_S)
+
+
+def leave_graph(node: Node) -> None:
+    """Destroy a node whose executor has ended, with its actions.
+
+    rclpy's ``destroy_node`` leaves action servers and clients as they are, and these keep the node in the graph: others
+    go on seeing it, and send it goals.
+    """
+    for waitable in list(node.waitables):
+        if isinstance(waitable, ActionClient | ActionServer):
+            waitable.destroy()
+    node.destroy_node()

@@ -9,6 +9,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
+from grasp_core.ros_running import PATIENCE_S, STOPPED_CODE
+
 WAIT_S = 30.0
 HEAD = """
 import threading
@@ -51,19 +53,54 @@ class Slow(Node):
 
 with program("slow", ()) as running:
     node = Slow()
-    running.turn(node, threads=2)
+    running.spin(node, threads=2)
     wanted = node.rounds + 10
     running.last_words(lambda: node.rounds >= wanted, 20.0)
     say("all told" if node.rounds >= wanted else "cut off")
     running.last_words(lambda: False, 0.1)
     say("not for ever")
 """
+BUSY = """
+class Busy(Node):
+    def __init__(self):
+        super().__init__("busy")
+        self.create_timer(0.001, self.count)
+        self.late = 0
+
+    def count(self):
+        if not self.late:
+            self.late = 1
+            say("serving")
+
+
+with program("busy", ()) as running:
+    node = Busy()
+    running.spin(node, threads=2)
+    node.create_timer(0.2, lambda: say("a late result"))
+    running.last_words()
+"""
+HUNG = """
+class Hung(Node):
+    def __init__(self):
+        super().__init__("hung")
+        self.create_timer(0.01, self.hang)
+
+    def hang(self):
+        say("hanging")
+        threading.Event().wait()
+
+
+with program("hung", ()) as running:
+    if PATIENT:
+        running.listen(patient=True)
+    running.spin(Hung(), threads=THREADS)
+"""
 ENDED = """
 with program("short", ()) as running:
     rounds = []
     node = Node("short")
     node.create_timer(0.02, lambda: rounds.append(1))
-    running.turn(node, ended=lambda: len(rounds) > 3)
+    running.spin(node, ended=lambda: len(rounds) > 3)
     say(f"told: {running.told.is_set()}")
 """
 
@@ -100,7 +137,9 @@ def test_told_to_stop_while_it_is_made_it_leaves(number):
     process = started(LOADING)
     assert process.stdout.readline() == "loading\n"
     process.send_signal(number)
-    assert ended(process) == (0, "left in order\n", "")
+    code, out, err = ended(process)
+    assert (code, out) == (0, "left in order\n")
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -108,8 +147,43 @@ def test_told_to_stop_it_still_serves_until_all_is_told(number):
     process = started(SERVING)
     assert process.stdout.readline() == "serving\n"
     process.send_signal(number)
-    assert ended(process) == (0, "all told\nnot for ever\n", "")
+    code, out, err = ended(process)
+    assert (code, out) == (0, "all told\nnot for ever\n")
+    assert "Traceback" not in err
+
+
+def test_results_have_time_to_leave_a_busy_node():
+    process = started(BUSY)
+    assert process.stdout.readline() == "serving\n"
+    process.send_signal(signal.SIGINT)
+    code, out, _ = ended(process)
+    assert code == 0
+    assert "a late result\n" in out
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_whoever_is_told_again_ends_where_it_is(threads):
+    process = started(HUNG.replace("PATIENT", "False").replace("THREADS", str(threads)))
+    assert process.stdout.readline() == "hanging\n"
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(PATIENCE_S + 0.2)
+    process.send_signal(signal.SIGTERM)
+    code, _, err = ended(process)
+    assert code == (STOPPED_CODE if threads == 1 else -signal.SIGTERM)
+    assert "Traceback" not in err
+
+
+def test_hardware_is_not_left_for_being_told_again():
+    process = started(HUNG.replace("PATIENT", "True").replace("THREADS", "1"))
+    assert process.stdout.readline() == "hanging\n"
+    for number, wait_s in ((signal.SIGINT, PATIENCE_S + 0.2), (signal.SIGTERM, 0.5)):
+        process.send_signal(number)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(wait_s)
+    process.kill()
+    process.communicate()
 
 
 def test_it_ends_by_itself():
-    assert ended(started(ENDED)) == (0, "told: False\n", "")
+    assert ended(started(ENDED))[:2] == (0, "told: False\n")

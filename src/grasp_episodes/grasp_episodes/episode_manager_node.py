@@ -30,7 +30,7 @@ from grasp_interfaces.msg import EpisodeResult, EpisodeStep
 # How often a cancelled goal is told to halt until it has ended (s).
 CANCEL_EVERY_S = 0.02
 # How long a running episode may take to end when the graph ends; a launch grows impatient after 5 s.
-LAST_WORDS_S = 4.0
+LAST_WORDS_S = 3.5
 
 
 class EpisodeManagerNode(Node):
@@ -59,7 +59,7 @@ class EpisodeManagerNode(Node):
         self._steps = self.create_publisher(EpisodeStep, "~/step", 50)
         self._results = self.create_publisher(EpisodeResult, "~/result", 10)
         self._series: EpisodeSeries | None = None
-        self._idle = threading.Event()
+        self._ending, self._idle = False, threading.Event()
         self._idle.set()
         self._server = ActionServer(
             self, RunEpisodes, "run_episodes", self._run, callback_group=calls,
@@ -73,11 +73,14 @@ class EpisodeManagerNode(Node):
         return self._idle.is_set()
 
     def halt(self) -> None:
-        """End what runs; its goal is told while the node is still served."""
-        if self._series is not None:
-            self._series.close()
-            if self._truth is not None:
-                self._truth.give_up()
+        """End what runs, and begin nothing any more; its goal is told while the node is still served."""
+        self._ending = True
+        series = self._series
+        if series is not None:
+            series.close()
+        self.graph.cell.give_up()
+        if self._truth is not None:
+            self._truth.give_up()
 
     def _judging_camera(self) -> str:
         fixed = [name for name, c in self._cell_config.cameras.items() if c.depth and c.mount == "fixed"]
@@ -96,15 +99,17 @@ class EpisodeManagerNode(Node):
         return GripperJudge()
 
     def _admit(self, goal: RunEpisodes.Goal) -> GoalResponse:
-        if goal.episodes == 0 or not self._idle.is_set():
-            self.get_logger().warning("a goal was refused: " + ("busy" if goal.episodes else "it asks for no episode"))
+        if goal.episodes == 0 or self._ending or not self._idle.is_set():
+            why = "it asks for no episode" if goal.episodes == 0 else "told to stop" if self._ending else "busy"
+            self.get_logger().warning(f"a goal was refused: {why}")
             return GoalResponse.REJECT
         self._idle.clear()
         return GoalResponse.ACCEPT
 
     def _cancel(self, _: ServerGoalHandle) -> CancelResponse:
-        if self._series is not None:
-            self._series.cancel()
+        series = self._series
+        if series is not None:
+            series.cancel()
         return CancelResponse.ACCEPT
 
     def _run(self, goal: ServerGoalHandle) -> RunEpisodes.Result:
@@ -119,6 +124,8 @@ class EpisodeManagerNode(Node):
         told = {"cell": self._cell_config.name, "judge": self._judge_kind, "manager": self._config.model_dump()}
         series = EpisodeSeries(self.graph, self._decider, self._judge, self._recorder, self._config, outlets, told)
         self._series = series
+        if self._ending:
+            series.close()
         done = threading.Event()
         failure: list[BaseException] = []
 
@@ -155,8 +162,10 @@ def main(args: list[str] | None = None) -> None:
     with program("episode_manager", (ValueError, LookupError, OSError, StateError), args) as running:
         node = EpisodeManagerNode()
         try:
-            running.turn(node, threads=6)
-            node.halt()
-            running.last_words(lambda: node.idle, LAST_WORDS_S)
+            running.spin(node, threads=6)
         finally:
-            node.graph.cell.close()
+            try:
+                node.halt()
+                running.last_words(lambda: node.idle, LAST_WORDS_S)
+            finally:
+                node.graph.cell.close()

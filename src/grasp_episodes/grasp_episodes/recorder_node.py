@@ -75,6 +75,7 @@ class RecorderNode(Node):
         self._slots: dict[str, int] = {}
         self._latched: dict[str, dict[bytes, Item]] = {}
         self._arrived = threading.Condition()
+        self._busy = threading.Lock()
         self._bag: EpisodeRecorder | None = None
         self._episode = ""
         self._status = self.create_publisher(DiagnosticStatus, "~/status", 10)
@@ -96,16 +97,22 @@ class RecorderNode(Node):
     def _checkpoint(self) -> Path | None:
         return resources.find_checkpoint(self._config.checkpoint)
 
+    @property
+    def serving(self) -> bool:
+        """Whether a bag is being begun or ended."""
+        return self._busy.locked()
+
     def _serve(self, request: RecordEpisode.Request, response: RecordEpisode.Response) -> RecordEpisode.Response:
-        try:
-            if request.command == RecordEpisode.Request.BEGIN:
-                self._begin(request, response)
-            else:
-                self._end(request, response)
-            response.success = True
-        except (RecordError, ValueError) as error:
-            response.message = str(error)
-            self.get_logger().error(response.message)
+        with self._busy:
+            try:
+                if request.command == RecordEpisode.Request.BEGIN:
+                    self._begin(request, response)
+                else:
+                    self._end(request, response)
+                response.success = True
+            except (RecordError, ValueError) as error:
+                response.message = str(error)
+                self.get_logger().error(response.message)
         return response
 
     def _begin(self, request: RecordEpisode.Request, response: RecordEpisode.Response) -> None:
@@ -220,6 +227,8 @@ def main(args: list[str] | None = None) -> None:
     with program("recorder", (ConfigError, OSError, re.error), args) as running:
         node = RecorderNode()
         try:
-            running.turn(node, threads=3)
+            running.spin(node, threads=3)
+            # The end of a bag that was asked for is still told.
+            running.last_words(lambda: not node.serving, LAST_WORDS_S)
         finally:
             node.close()

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from action_msgs.msg import GoalStatus
-from rclpy.action import ActionClient, ActionServer
+from rclpy.action import ActionClient
 from rclpy.client import Client
 from rclpy.clock import Clock
-from rclpy.node import Node
 
 from grasp_core.ports import Cancel, StateError
 
@@ -109,18 +108,6 @@ def call_service(client: Client, request: Any, timeout_s: float, cancel: Cancel 
             waited_s = time.monotonic() - begin
             raise StateError(f"the service {client.srv_name} did not answer within {waited_s:.1f} s")
     return future.result()
-
-
-def leave_graph(node: Node) -> None:
-    """Destroy a node whose executor has ended, with its actions.
-
-    rclpy's ``destroy_node`` leaves action servers and clients as they are, and these keep the node in the graph: others
-    go on seeing it, and send it goals.
-    """
-    for waitable in list(node.waitables):
-        if isinstance(waitable, ActionClient | ActionServer):
-            waitable.destroy()
-    node.destroy_node()
 
 
 class OrderedActionClient(ActionClient):

@@ -48,9 +48,10 @@ class RosCamera:
     """The newest colour and depth that belong together, with the pose of their frame when they were taken."""
 
     def __init__(
-        self, node: Node, name: str, config: CameraConfig, transforms: Transforms, options: RosCellOptions
-    ) -> None:
-        self._node, self._name, self._config = node, name, config
+        self, node: Node, name: str, config: CameraConfig, transforms: Transforms, options: RosCellOptions,
+        given_up: threading.Event,
+    ) -> None:  # fmt: skip
+        self._node, self._name, self._config, self._given_up = node, name, config, given_up
         self._transforms, self._options = transforms, options
         depth = "aligned_depth_to_color/image_raw" if options.aligned_depth else "depth/image_rect_raw"
         topics = {
@@ -77,14 +78,18 @@ class RosCamera:
         Waits for one for up to ``wait_s`` real seconds; none means ``max_age_s``.
 
         Raises:
-            StateError: the camera is silent, or its pose is not known.
+            StateError: the camera is silent, its pose is not known, or waiting was given up.
         """
         wait_s = max_age_s if wait_s is None else wait_s
         with self._arrived:
-            found = self._arrived.wait_for(lambda: self._newest(max_age_s, since_ns), wait_s)
+            found = self._newest(max_age_s, since_ns)
+            if not found:
+                self._arrived.wait_for(lambda: self._given_up.is_set() or self._newest(max_age_s, since_ns), wait_s)
+                found = self._newest(max_age_s, since_ns)
             info = self._info
         if not found:
-            raise StateError(self._silence(wait_s))
+            told = f"told to stop while waiting for a picture of {self._name}"
+            raise StateError(told if self._given_up.is_set() else self._silence(wait_s))
         stamp_ns, images = found
         assert info is not None  # _newest has none without
         any_image = next(iter(images.values()))
@@ -97,6 +102,11 @@ class RosCamera:
             return CameraFrame(ros.intrinsics(info), T, stamp_ns, rgb, depth)
         except FrameError as error:
             raise StateError(f"camera {self._name}: {error}") from error
+
+    def wake(self) -> None:
+        """Whoever waits for a picture looks whether that was given up."""
+        with self._arrived:
+            self._arrived.notify_all()
 
     def pose_only(self) -> CameraFrame:
         """Where the camera is now, without a picture.

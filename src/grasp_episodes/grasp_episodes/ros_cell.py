@@ -7,14 +7,13 @@ does not answer becomes a ``StateError`` or a failed outcome with a sentence.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState as JointStateMsg
 from tf2_ros import Buffer, TransformListener
@@ -27,11 +26,12 @@ from grasp_core.guarded_ports import GuardedArm, GuardedGripper
 from grasp_core.joint_states import JointStates
 from grasp_core.observation import ArmObservation, Observation
 from grasp_core.ports import JointState, StateError
+from grasp_core.ros_running import leave_graph, spin_until
 from grasp_core.skills.execute import execute_action
 from grasp_core.skills.ports import ArmPorts, CellPorts, SkillResult
 from grasp_core.skills.transfer import drop, go_to_state
 from grasp_episodes import ros_conversions as ros
-from grasp_episodes.ros_calls import GoalRunner, call_service, leave_graph
+from grasp_episodes.ros_calls import GoalRunner, call_service
 from grasp_episodes.ros_camera import RosCamera, Transforms
 from grasp_episodes.ros_planner import RosPlanner
 from grasp_episodes.ros_ports import RosArm, RosGripper, Wire
@@ -43,7 +43,6 @@ READY = 0.02
 # The first joint state of a new scene is certainly newer than the clock was by this much (ns).
 SCENE_MARGIN_NS = 50_000_000
 TRANSFORM_TIMEOUT_S = 2.0
-SPIN_S = 0.2
 
 
 class RosCell:
@@ -71,7 +70,7 @@ class RosCell:
         if not isinstance(options, RosCellOptions):
             options = RosCellOptions.from_mapping(options or {}, "options of RosCell")
         self.config, self.options, self.kinematics = config, options, robot
-        self._cancel = threading.Event()
+        self._cancel, self._given_up = threading.Event(), threading.Event()
         self._step = 0
         self._since_ns = 0
         self._last: Observation | None = None
@@ -93,7 +92,10 @@ class RosCell:
         self._listener = TransformListener(buffer, self._node)
         transforms = Transforms(buffer, config.base_frame, TRANSFORM_TIMEOUT_S)
         wanted = config.cameras if options.cameras is None else options.cameras
-        self.cameras = {name: RosCamera(self._node, name, config.cameras[name], transforms, options) for name in wanted}
+        self.cameras = {
+            name: RosCamera(self._node, name, config.cameras[name], transforms, options, self._given_up)
+            for name in wanted
+        }
         self.grippers = {
             name: RosGripper(wire, name, settings, grippers[name]) for name, settings in config.grippers.items()
         }
@@ -106,7 +108,10 @@ class RosCell:
         self._over = threading.Event()
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
-        self._thread = threading.Thread(target=self._spin, name="ros_cell", daemon=True)
+        # Where the process is interrupted, calls that wait run into their time-outs.
+        self._thread = threading.Thread(
+            target=spin_until, args=(self._executor, self._over), name="ros_cell", daemon=True
+        )
         self._thread.start()
         try:
             self._wait_for_joints(0, options.connect_timeout_s)
@@ -200,24 +205,24 @@ class RosCell:
         with self._arrived:
             self._arrived.notify_all()
 
+    def give_up(self) -> None:
+        """The graph ends: what runs is cancelled, and no picture is waited for any more, now or later."""
+        self._given_up.set()
+        self.cancel()
+        for camera in self.cameras.values():
+            camera.wake()
+
     def close(self) -> None:
         """Leave the graph; safe to call twice."""
         if self._closed:
             return
         self._closed = True
         self._cancel.set()
-        # Joined first: rclpy destroys what the executor's thread would still use.
         self._over.set()
         self._thread.join()
         self._executor.shutdown()
         leave_graph(self._node)
         rclpy.shutdown(context=self._context)
-
-    def _spin(self) -> None:
-        # Where the process is interrupted, calls that wait run into their time-outs.
-        with contextlib.suppress(ExternalShutdownException):
-            while not self._over.is_set():
-                self._executor.spin_once(timeout_sec=SPIN_S)
 
     @property
     def since_ns(self) -> int:

@@ -56,6 +56,7 @@ class EpisodeSeries:
     def close(self) -> None:
         """Halt and end because the graph ends: the recorder, which ends too, is not waited for."""
         self._closing = True
+        self.recorder.give_up()
         self.cancel()
 
     def cancel(self) -> None:

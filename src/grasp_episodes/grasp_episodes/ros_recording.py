@@ -30,7 +30,7 @@ class RecorderClient:
     def __init__(self, node: Node, group: CallbackGroup, wait_s: float, silence_s: float) -> None:
         self._client = node.create_client(RecordEpisode, "record_episode", callback_group=group)
         self._wait_s, self._silence_s = wait_s, silence_s
-        self._lock = threading.Lock()
+        self._lock, self._given_up = threading.Lock(), threading.Event()
         self._status: DiagnosticStatus | None = None
         self._heard = self._begun = 0.0
         self._recording = ""
@@ -61,6 +61,10 @@ class RecorderClient:
         request = RecordEpisode.Request(command=RecordEpisode.Request.END, episode_id=episode_id, steps=steps)
         return str(self._ask(request).report)
 
+    def give_up(self) -> None:
+        """The graph ends: the recorder is not waited for any more, now or later."""
+        self._given_up.set()
+
     def problem(self) -> str | None:
         """Why recording has failed since ``begin``; none while it is well or nothing is being recorded."""
         with self._lock:
@@ -80,7 +84,7 @@ class RecorderClient:
 
     def _ask(self, request: RecordEpisode.Request) -> RecordEpisode.Response:
         try:
-            answer = call_service(self._client, request, self._wait_s)
+            answer = call_service(self._client, request, self._wait_s, self._given_up)
         except StateError as error:
             raise RecordingError(f"{error}; start the recorder, or run without recording") from error
         if not answer.success:

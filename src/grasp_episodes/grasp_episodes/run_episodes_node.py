@@ -24,7 +24,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 
 from grasp_core.config import Config, ConfigError
-from grasp_core.ros_running import program
+from grasp_core.ros_running import STOPPED_CODE, program
 from grasp_episodes import ros_conversions, summary
 from grasp_episodes.ros_parameters import parameters
 from grasp_interfaces.action import RunEpisodes
@@ -36,8 +36,8 @@ OUTCOME = {1: "succeeded", 0: "failed", -1: "not judged"}
 LOOK_S = 1.0
 LAST_WORDS_S = 2.0
 SPIN_S = 0.2
-# How long the manager may take to bring the robot to rest; a launch kills after 5 s.
-CANCEL_S = 4.5
+# How long the manager may take to bring the robot to rest; a launch grows impatient after 5 s.
+CANCEL_S = 4.3
 
 
 class RunConfig(Config):
@@ -65,8 +65,8 @@ class RunConfig(Config):
     """Save the policy's maps of every action."""
     manager_wait_s: float = 120.0
     """How long to wait for the episode manager."""
-    stopped_code: Annotated[int, Field(ge=0, le=255)] = 130
-    """Exit code when it was told to stop; launch files give 0, since a launch takes every other for a failure."""
+    stopped_code: Annotated[int, Field(ge=0, le=255)] = STOPPED_CODE
+    """Exit code when it was told to stop early; launch files give 0, since a launch takes every other for a failure."""
 
 
 class RunEpisodesNode(Node):
@@ -84,55 +84,60 @@ class RunEpisodesNode(Node):
         if self._config.run_dir and self._config.pictures:
             self.create_timer(LOOK_S, self._find_maps)
 
-    def run(self, told: threading.Event) -> bool:
-        """Run the episodes, or cancel them when told to stop; whether a grasp succeeded and nothing went wrong."""
+    def run(self, told: threading.Event) -> int:
+        """Run the episodes, or cancel them when told to stop; the exit code."""
         c = self._config
         deadline = time.monotonic() + c.manager_wait_s
         while not self._client.wait_for_server(SPIN_S):
             if told.is_set():
-                return False
+                return c.stopped_code
             if time.monotonic() > deadline:
                 text = f"nobody offers run_episodes after {c.manager_wait_s:g} s"
                 return self._finish(RunEpisodes.Result(message=text))
         goal = RunEpisodes.Goal(episodes=c.episodes, scene=c.scene, objects=c.objects, seed=c.seed, record=c.record)
         sent = self._client.send_goal_async(goal, feedback_callback=lambda _: None)
         self._begin = time.monotonic()
-        if not self._answered(sent, told):
-            return False
+        while not (sent.done() or told.is_set()):
+            rclpy.spin_once(self, timeout_sec=SPIN_S)
+        patience = time.monotonic() + CANCEL_S if told.is_set() else float("inf")
+        if not self._answered(sent, patience):
+            self._say(f"the episode manager did not say within {CANCEL_S:g} s whether it takes the goal; it may yet")
+            return c.stopped_code
         handle = sent.result()
         if not handle.accepted:
             return self._finish(RunEpisodes.Result(message="the episode manager refused the goal; is it busy?"))
         answer = handle.get_result_async()
         while not (answer.done() or told.is_set()):
             rclpy.spin_once(self, timeout_sec=SPIN_S)
-        if told.is_set():
+        cut_short = not answer.done()
+        if cut_short:
+            patience = min(patience, time.monotonic() + CANCEL_S)
             self._say("told to stop; cancelling the episodes")
             handle.cancel_goal_async()
-            if not self._answered(answer, told):
+            if not self._answered(answer, patience):
                 self._say(f"the episode manager did not say within {CANCEL_S:g} s what became of them")
-                return False
+                return c.stopped_code
         result = answer.result()
-        self._hear_out(sum(episode.actions for episode in result.result.results))
+        self._hear_out(sum(episode.actions for episode in result.result.results), patience)
         if result.status == GoalStatus.STATUS_CANCELED and not result.result.message:
             result.result.message = "cancelled"
-        return self._finish(result.result)
+        code = self._finish(result.result)
+        return c.stopped_code if cut_short else code
 
-    def _answered(self, future: Any, told: threading.Event) -> bool:
-        """Wait for an answer, for ``CANCEL_S`` at most once told to stop; whether it came."""
-        deadline = float("inf")
+    def _answered(self, future: Any, deadline: float) -> bool:
+        """Wait for an answer; whether it came."""
         while not future.done() and time.monotonic() < deadline:
-            if told.is_set():
-                deadline = min(deadline, time.monotonic() + CANCEL_S)
             rclpy.spin_once(self, timeout_sec=SPIN_S)
         return bool(future.done())
 
-    def _hear_out(self, actions: int) -> None:
+    def _hear_out(self, actions: int, deadline: float) -> None:
         """The last actions may still be on their way when the result is there."""
-        deadline = time.monotonic() + LAST_WORDS_S
+        deadline = min(deadline, time.monotonic() + LAST_WORDS_S)
         while self._told < actions and time.monotonic() < deadline:
             rclpy.spin_once(self, timeout_sec=0.1)
 
-    def _finish(self, result: RunEpisodes.Result) -> bool:
+    def _finish(self, result: RunEpisodes.Result) -> int:
+        """Tell what came of it; 0 when an object was grasped and nothing failed, otherwise 1."""
         c = self._config
         left = [episode.objects_left for episode in result.results]
         limits: dict[str, int] = {}
@@ -161,12 +166,7 @@ class RunEpisodesNode(Node):
         self._say(told.text())
         if c.run_dir:
             self._say(f"summary: {summary.write(told, Path(c.run_dir))}")
-        return bool(result.success) and result.successes > 0
-
-    @property
-    def stopped_code(self) -> int:
-        """Exit code when told to stop."""
-        return self._config.stopped_code
+        return 0 if result.success and result.successes > 0 else 1
 
     @property
     def _pictures(self) -> Path:
@@ -218,7 +218,5 @@ def _pixels(image: Image) -> Any:
 def main(args: list[str] | None = None) -> None:
     """Run the episodes; exit code 0 when an object was grasped and nothing failed."""
     with program("run_episodes", (ConfigError,), args) as running:
-        node = RunEpisodesNode()
-        running.begin()
-        good = node.run(running.told)
-        sys.exit(node.stopped_code if running.told.is_set() else 0 if good else 1)
+        running.listen()
+        sys.exit(RunEpisodesNode().run(running.told))

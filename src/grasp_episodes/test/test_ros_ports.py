@@ -21,13 +21,14 @@ from rclpy.task import Future  # noqa: E402
 from grasp_core.cell_config import ArmConfig, GripperConfig  # noqa: E402
 from grasp_core.joint_states import JointStates  # noqa: E402
 from grasp_core.ports import GripperLimits, JointState, JointTrajectory, MotionStatus, StateError  # noqa: E402
+from grasp_core.ros_running import leave_graph  # noqa: E402
 from grasp_episodes.ros_calls import (  # noqa: E402
     CANCELLED_S,
     GoalRunner,
     OrderedActionClient,
     call_service,
-    leave_graph,
 )
+from grasp_episodes.ros_parts import TRUTH_S, RosTruth  # noqa: E402
 from grasp_episodes.ros_ports import RosArm, RosGripper, Wire  # noqa: E402
 from grasp_episodes.settings import RosCellOptions  # noqa: E402
 
@@ -111,6 +112,8 @@ def graph():
             executor.add_node(node)
         thread = threading.Thread(target=executor.spin, daemon=True)
         thread.start()
+        # Kept to the end: one that Python takes away while the executor looks at it ends the executor's thread.
+        here.kept = []
         yield here, servers
         executor.shutdown()
         thread.join(10)
@@ -130,6 +133,7 @@ def ports(graph):
     wire = Wire(node, GoalRunner(node.get_clock(), OPTIONS.answer_timeout_s), joints, OPTIONS)
     arm = RosArm(wire, "arm", ArmConfig(group="arm", tcp_frame="tcp", gripper="grip", controllers=CONTROLLERS))
     gripper = RosGripper(wire, "grip", GripperConfig(kind="toy", controller="grip"), Fingers())
+    node.kept += [arm, gripper]
     return arm, gripper, servers, joints
 
 
@@ -260,12 +264,12 @@ class SlowToRemember(dict):
 
 def test_an_answer_that_comes_before_its_request_is_remembered_is_not_lost(graph):
     client = OrderedActionClient(graph[0], GripperCommand, "grip/gripper_cmd")
+    graph[0].kept.append(client)
     assert client.wait_for_server(10.0)
     client._pending_goal_requests = SlowToRemember()
     answered = threading.Event()
     client.send_goal_async(GripperCommand.Goal()).add_done_callback(lambda _: answered.set())
     assert answered.wait(5.0), "the answer was lost"
-    client.destroy()
 
 
 class Silent:
@@ -299,3 +303,16 @@ def test_a_silent_service_is_not_waited_for_after_a_cancellation(there):
     waited_s = time.monotonic() - begin
     assert CANCELLED_S < waited_s < 5.0 * CANCELLED_S
     assert len(client.forgotten) == int(there)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_who_waits_for_the_truth_is_told_when_that_is_given_up(graph, before):
+    truth = RosTruth(graph[0], ReentrantCallbackGroup())
+    if before:
+        truth.give_up()
+    else:
+        threading.Timer(0.1, truth.give_up).start()
+    begin = time.monotonic()
+    with pytest.raises(StateError, match="told to stop"):
+        truth.look()
+    assert time.monotonic() - begin < 0.8 * TRUTH_S

@@ -129,7 +129,7 @@ def main(args: list[str] | None = None) -> None:
     with program("fusion_node", (ValueError, ParameterException), args) as running:
         node = FusionNode()
         try:
-            running.turn(node)
+            running.spin(node)
         finally:
             node.destroy_node()
 

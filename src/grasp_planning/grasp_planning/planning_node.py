@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from rcl_interfaces.msg import IntegerRange, ParameterDescriptor
-from rclpy.action import ActionServer, CancelResponse
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.exceptions import ParameterException
@@ -48,7 +48,7 @@ class PlanningNode(Node):
         self.get_logger().info(f"{cell}: {choose_backend(wanted).reason}")
         self.planner = make_planner(wanted, self.config, PlanSettings(seed=seed))
         self._states = JointStates(self.config.limits.max_state_age_s, lambda: self.get_clock().now().nanoseconds)
-        self._one_at_a_time = threading.Lock()
+        self._one_at_a_time, self._ending = threading.Lock(), False
         listening = MutuallyExclusiveCallbackGroup()
         self.create_subscription(JointStateMsg, "/joint_states", self._remember, 10, callback_group=listening)
         self.create_service(SetObstacles, "set_obstacles", self._set_obstacles)
@@ -57,14 +57,10 @@ class PlanningNode(Node):
             PlanMotion,
             "plan_motion",
             self._plan,
+            goal_callback=lambda _: GoalResponse.REJECT if self._ending else GoalResponse.ACCEPT,
             cancel_callback=lambda _: CancelResponse.ACCEPT,
             callback_group=ReentrantCallbackGroup(),
         )
-
-    def destroy_node(self) -> None:
-        """Leave the graph; its action alone would keep the node in it."""
-        self._server.destroy()
-        super().destroy_node()
 
     def _parameter(self, name: str, default: Any, description: str, numbers: IntegerRange | None = None) -> Any:
         descriptor = ParameterDescriptor(description=description, read_only=True)
@@ -103,6 +99,10 @@ class PlanningNode(Node):
         """Whether a plan is under way."""
         return self._one_at_a_time.locked()
 
+    def give_up(self) -> None:
+        """The node is about to end: no plan is begun any more."""
+        self._ending = True
+
     def _plan(self, handle: ServerGoalHandle) -> PlanMotion.Result:
         with self._one_at_a_time:
             self.planner.on_stage = lambda stage: handle.publish_feedback(PlanMotion.Feedback(stage=stage))
@@ -119,7 +119,7 @@ class PlanningNode(Node):
                 handle.succeed()
             else:
                 handle.abort()
-        return ros.plan_result_to_msg(result)
+            return ros.plan_result_to_msg(result)
 
     def _answer(self, goal: PlanMotion.Goal) -> PlanResult:
         try:
@@ -156,7 +156,8 @@ def main(args: list[str] | None = None) -> None:
     refusals = (ConfigError, ResourceError, PlannerUnavailableError, ParameterException, ValueError)
     with program("planning_node", refusals, args) as running:
         node = PlanningNode()
-        running.turn(node, threads=3)
+        running.spin(node, threads=3)
+        node.give_up()
         running.last_words(lambda: not node.planning, LAST_WORDS_S)
 
 

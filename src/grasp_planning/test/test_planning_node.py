@@ -23,6 +23,7 @@ from sensor_msgs.msg import JointState as JointStateMsg
 
 from grasp_core.geometry import transform
 from grasp_core.planning import Box, PlanStatus
+from grasp_core.ros_running import leave_graph
 from grasp_interfaces.action import PlanMotion
 from grasp_interfaces.srv import SetObstacles
 from grasp_planning import ros_conversions as ros
@@ -74,9 +75,8 @@ def client() -> Iterator[Client]:
             executor.shutdown()
             thread.join(TIMEOUT_S)
             # Else they stay in the graph of a domain that the next test may be given.
-            node.destroy_node()
-            client.action.destroy()
-            client.node.destroy_node()
+            for each in (node, client.node):
+                leave_graph(each)
             rclpy.try_shutdown()
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any
 
-from rclpy.action import ActionServer, CancelResponse
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.node import Node
@@ -20,7 +20,7 @@ from visualization_msgs.msg import MarkerArray
 
 from grasp_core.camera import CameraFrame
 from grasp_core.cell import Reason
-from grasp_core.observation import ArmObservation, GripperState, Observation
+from grasp_core.observation import UNKNOWN_GRIPPER, ArmObservation, Observation
 from grasp_core.policy import Decision, Goal
 from grasp_core.ports import StateError
 from grasp_core.ros_running import program
@@ -33,7 +33,6 @@ from grasp_policies.ros_pictures import Picture, Pictures
 
 # How long a decision may take to its end when the node is told to stop (s).
 LAST_WORDS_S = 3.0
-UNKNOWN_GRIPPER = GripperState(float("nan"), float("nan"), False, None, {})
 
 
 class PolicyNode(Node):
@@ -46,7 +45,7 @@ class PolicyNode(Node):
         begin = time.perf_counter()
         self._policy = self._config.load_policy()
         loaded_s = time.perf_counter() - begin
-        self._busy = threading.Lock()
+        self._busy, self._ending = threading.Lock(), False
         self._buffer = Buffer(node=self)
         self._listener = TransformListener(self._buffer, self, spin_thread=False)
         inputs = MutuallyExclusiveCallbackGroup()
@@ -63,6 +62,7 @@ class PolicyNode(Node):
         self._maps: dict[str, Any] = {}
         self._server = ActionServer(
             self, Infer, "infer", self._infer, callback_group=ReentrantCallbackGroup(),
+            goal_callback=lambda _: GoalResponse.REJECT if self._ending else GoalResponse.ACCEPT,
             cancel_callback=lambda _: CancelResponse.ACCEPT,
         )  # fmt: skip
         name = self._policy.spec.name
@@ -96,15 +96,11 @@ class PolicyNode(Node):
         """Whether a decision is under way."""
         return self._busy.locked()
 
-    def give_up_waiting(self) -> None:
-        """Decisions that wait for a picture fail at once: the node is about to end."""
+    def give_up(self) -> None:
+        """The node is about to end: no decision is begun any more, and those that wait for a picture fail at once."""
+        self._ending = True
         for camera in self._cameras.values():
             camera.give_up()
-
-    def destroy_node(self) -> None:
-        """Leave the graph; its action alone would keep the node in it."""
-        self._server.destroy()
-        super().destroy_node()
 
     def _decide(self, goal: ServerGoalHandle, result: Infer.Result) -> None:
         request, begin = goal.request, time.perf_counter()
@@ -161,6 +157,6 @@ def main(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop."""
     with program("policy", (ValueError, LookupError, OSError), args) as running:
         node = PolicyNode()
-        running.turn(node, threads=4)
-        node.give_up_waiting()
+        running.spin(node, threads=4)
+        node.give_up()
         running.last_words(lambda: not node.deciding, LAST_WORDS_S)

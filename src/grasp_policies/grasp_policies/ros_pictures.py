@@ -87,7 +87,7 @@ class Pictures:
                     raise StateError(self._lateness())
 
     def give_up(self) -> None:
-        """Whoever waits, now or later, is told at once that no picture will come."""
+        """No picture is waited for any more, now or later; one that is there is still given."""
         with self._arrived:
             self._given_up = True
             self._arrived.notify_all()

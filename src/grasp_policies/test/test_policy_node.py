@@ -14,6 +14,7 @@ import rclpy
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TransformStamped
 from rclpy.action import ActionClient
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.duration import Duration
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.parameter import Parameter
@@ -28,13 +29,16 @@ from grasp_core.cell_config import CellConfig
 from grasp_core.config import ConfigError
 from grasp_core.geometry import look_at, quaternion_of, top_down
 from grasp_core.policy import CameraNeed, Candidate, Decision
+from grasp_core.ports import StateError
 from grasp_core.resources import ResourceError, find, find_checkpoint
+from grasp_core.ros_running import leave_graph
 from grasp_interfaces.action import Infer
 from grasp_interfaces.msg import Decision as DecisionMsg
 from grasp_interfaces.msg import PolicyAction
 from grasp_policies import ros_conversions as ros
 from grasp_policies.node_config import PolicyNodeConfig, choose_cameras
 from grasp_policies.policy_node import PolicyNode
+from grasp_policies.ros_pictures import Pictures
 
 CAMERA = Intrinsics.from_fov(320, 240, 0.6)
 T_BASE_CAMERA = look_at((0.5, 0.0, 1.2), (0.5, 0.0, 0.0), (1.0, 0.0, 0.0))
@@ -118,9 +122,8 @@ def graph():
     yield node, world
     executor.shutdown()
     thread.join(10)
-    node.destroy_node()
-    world.client.destroy()
-    world.node.destroy_node()
+    for each in (node, world.node):
+        leave_graph(each)
     rclpy.shutdown(context=context)
 
 
@@ -233,3 +236,27 @@ def test_wrong_options_and_checkpoints_are_refused_by_name(tmp_path):
         find_checkpoint("moon")
     with pytest.raises(ResourceError, match=r"runs/moon: there is no such folder or file, here or in models/$"):
         find_checkpoint("runs/moon")
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_who_waits_for_a_picture_is_told_when_that_is_given_up(graph, before):
+    _, world = graph
+    config = PolicyNodeConfig(first_picture_s=20.0)
+    group = MutuallyExclusiveCallbackGroup()
+    need = CameraNeed(rgb=True)
+    pictures = Pictures(
+        world.node,
+        "wrist_camera",
+        CellConfig.from_yaml(find("config", "cells/ur5.yaml")).cameras["wrist_camera"],
+        need,
+        config,
+        group,
+    )
+    if before:
+        pictures.give_up()
+    else:
+        threading.Timer(0.1, pictures.give_up).start()
+    begin = time.monotonic()
+    with pytest.raises(StateError, match="told to stop while waiting for a picture of wrist_camera"):
+        pictures.wait(0)
+    assert time.monotonic() - begin < 10.0

@@ -36,6 +36,8 @@ BATCH_S = 0.01
 GIVE_UP_S = 0.25
 # A picture that somebody has waited for so long comes before physics (s of real time).
 STARVED_S = 0.2
+# Told to those whose goal or errand comes too late.
+ENDED = "the simulation has ended"
 
 
 class BridgeSettings(Config):
@@ -228,7 +230,7 @@ class Bridge:
 
     def _turn_away(self) -> None:
         while not self._errands.empty():
-            self._errands.get()[1].set_exception(RuntimeError("the simulation has ended"))
+            self._errands.get()[1].set_exception(RuntimeError(ENDED))
 
     def _run_errands(self) -> bool:
         ran = False

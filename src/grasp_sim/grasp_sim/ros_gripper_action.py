@@ -15,16 +15,14 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from grasp_core.action_goals import gripper_goal, trajectory_of
-from grasp_core.observation import GripperState
-from grasp_sim.bridge import Bridge
+from grasp_core.observation import UNKNOWN_GRIPPER, GripperState
+from grasp_sim.bridge import ENDED, Bridge
 from grasp_sim.ros_conversions import header
 
 # Longest simulated time for a gripper motion.
 LIMIT_S = 6.0
 FEEDBACK_S = 0.05
 REACHED_M = 0.002
-# Told of a gripper whose world has ended.
-UNKNOWN = GripperState(float("nan"), float("nan"), False, None, {})
 
 
 class GripperActions:
@@ -117,9 +115,10 @@ class GripperActions:
                 error_code=FollowJointTrajectory.Result.INVALID_JOINTS, error_string=str(error)
             )
         if handle.status == GoalStatus.STATUS_ABORTED:
+            otherwise = f"the hand was told otherwise, or did not come to rest within {LIMIT_S:g} s"
             return FollowJointTrajectory.Result(
                 error_code=FollowJointTrajectory.Result.INVALID_GOAL,
-                error_string=f"the hand was told otherwise, or did not come to rest within {LIMIT_S:g} s",
+                error_string=ENDED if self._bridge.closed else otherwise,
             )
         return FollowJointTrajectory.Result()
 
@@ -135,7 +134,7 @@ class GripperActions:
         with bridge.stepped:
             if bridge.closed:
                 handle.abort()
-                return UNKNOWN, False
+                return UNKNOWN_GRIPPER, False
             drive = bridge.world.drives[self._gripper]
             command(drive)
             self._current = handle

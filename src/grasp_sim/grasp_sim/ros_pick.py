@@ -15,7 +15,7 @@ from typing import Any
 
 import rclpy
 from geometry_msgs.msg import Pose
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 from visualization_msgs.msg import Marker, MarkerArray
@@ -24,6 +24,7 @@ from grasp_core import registry
 from grasp_core.cell_config import CellConfig
 from grasp_core.geometry import transform
 from grasp_core.ports import StateError
+from grasp_core.ros_running import spin_until
 from grasp_description.cell_kinematics import CellKinematics, GripperGeometry
 from grasp_interfaces.srv import ResetScene
 from grasp_sim.scripted_grasps import ROUND_MODELS, Target
@@ -66,7 +67,7 @@ class RosTruth:
         self._over = threading.Event()
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
-        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread = threading.Thread(target=spin_until, args=(self._executor, self._over), daemon=True)
         self._thread.start()
 
     def graph_runs(self, timeout_s: float) -> bool:
@@ -92,11 +93,6 @@ class RosTruth:
         self._executor.shutdown()
         self._node.destroy_node()
         rclpy.shutdown(context=self._context)
-
-    def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            while not self._over.is_set():
-                self._executor.spin_once(timeout_sec=0.2)
 
     def _keep(self, topic: str, message: Any) -> None:
         with self._arrived:

@@ -12,7 +12,7 @@ from trajectory_msgs.msg import JointTrajectoryPoint
 
 from grasp_core.action_goals import delay_of, seconds, tolerances_of, trajectory_of
 from grasp_core.ports import JointTrajectory, MotionStatus
-from grasp_sim.bridge import Bridge
+from grasp_sim.bridge import ENDED, Bridge
 from grasp_sim.ros_conversions import header
 
 FEEDBACK_S = 0.05
@@ -22,7 +22,6 @@ CODES = {
     MotionStatus.PATH_TOLERANCE: Result.PATH_TOLERANCE_VIOLATED,
     MotionStatus.GOAL_TOLERANCE: Result.GOAL_TOLERANCE_VIOLATED,
 }
-ENDED = "the simulation has ended"
 
 
 class TrajectoryAction:

@@ -130,7 +130,7 @@ def main(args: list[str] | None = None) -> None:
     with program("sim_bridge", (ParameterException, ValueError, LookupError, OSError), args) as running:
         node = SimBridgeNode()
         try:
-            running.turn(node, threads=8)
+            running.spin(node, threads=8)
         finally:
             # Goals that were running end now.
             node.bridge.close()

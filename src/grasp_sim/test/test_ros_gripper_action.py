@@ -25,7 +25,7 @@ Result = FollowJointTrajectory.Result
 )
 def test_a_pre_shape_that_was_given_up_is_no_success(monkeypatch, status, code):
     actions = GripperActions.__new__(GripperActions)
-    actions._prefix = ""
+    actions._prefix, actions._bridge = "", SimpleNamespace(closed=False)
     monkeypatch.setattr(actions, "_move", lambda *_: (None, False))
     points = [JointTrajectoryPoint(positions=[0.5])]
     goal = FollowJointTrajectory.Goal(trajectory=JointTrajectory(joint_names=["spread"], points=points))

@@ -131,9 +131,8 @@ class ViewerNode(Node):
         self._state = f"episode {told.episode + 1}, action {told.step}: {told.state} ({kind} {told.value:.2f})"
 
     def destroy_node(self) -> None:
-        """Take the page away before the node; its action alone would keep the node in the graph."""
+        """Take the page away before the node."""
         self.page.close()
-        self._run.destroy()
         super().destroy_node()
 
 
@@ -144,7 +143,7 @@ def main(args: list[str] | None = None) -> None:
     with program("viewer", (ValueError, LookupError, OSError), args) as running:
         node = ViewerNode()
         try:
-            running.turn(node)
+            running.spin(node)
         finally:
             node.destroy_node()
 
