@@ -45,6 +45,10 @@ CELL_ARGUMENTS = (
     "log_level",
 )
 
+# From Ctrl-C to a node's termination, in seconds as launch writes them: on a small or busy computer eight nodes of
+# Python that end at once need more than launch's own 5.
+IMPATIENT_S = "10"
+
 
 def cell_graph(cell: str, hardware: str) -> LaunchDescription:
     """The graph of a cell.
@@ -127,6 +131,7 @@ def check_arguments(context: LaunchContext, cell: str) -> list[Action]:
         "policy": chosen.policy,
         "checkpoint": chosen.checkpoint,
         "run_dir": str(_run_dir(given["record_dir"], cell, chosen.policy)),
+        "sigterm_timeout": given.get("sigterm_timeout", IMPATIENT_S),
     }
     return [
         *(SetLaunchConfiguration(name, value) for name, value in settled.items()),

@@ -94,10 +94,12 @@ def test_what_is_left_open_is_settled_for_simulation(settled, tmp_path):
     assert found["policy"] == "highest_point"
     assert found["run_dir"].startswith(str(tmp_path / "rec"))
     assert found["run_dir"].endswith("_ur5_highest_point")
+    assert float(found["sigterm_timeout"]) > 5.0
 
 
 def test_what_is_given_is_kept(settled):
-    found = settled(episodes="3", judge="gripper", speed_scale="0.5", policy="highest_point")
+    found = settled(episodes="3", judge="gripper", speed_scale="0.5", policy="highest_point", sigterm_timeout="2")
+    assert found["sigterm_timeout"] == "2"
     assert (found["episodes"], found["judge"], found["speed_scale"], found["policy"]) == (
         "3",
         "gripper",

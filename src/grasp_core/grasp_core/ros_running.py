@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import signal
 import threading
 import time
@@ -111,8 +110,6 @@ def program(name: str, refusals: tuple[type[Exception], ...], args: list[str] | 
             raise SystemExit(STOPPED_CODE) from None
     finally:
         rclpy.try_shutdown()
-        # Python looks through every object once more before it ends: 0.4 s a node, seconds where eight end at once.
-        gc.freeze()
         for number in SIGNALS:
             # Python still waits for threads of the executor, in which a callback may hang.
             signal.signal(number, signal.SIG_DFL)

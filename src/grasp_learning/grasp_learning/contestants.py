@@ -45,17 +45,16 @@ class Evaluator:
     def __init__(self, order: EvaluationOrder) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._order = order
-        self._policies: dict[str, Any] = {}
+        # Before the cell, which takes longer to make: what is refused is told at once.
+        self._policies = {each.label: load_policy(each, order.device) for each in order.contestants}
+        use_one_thread()
         self._cell = make_cell(order.cell, order.protocol.cell_options)
 
     def run(self, number: int, order: RunOrder) -> dict[str, Any]:
         """One run of a contestant; a scene that cannot be made is told as ``skipped``."""
-        contestant = self._order.contestants[number]
-        if contestant.label not in self._policies:
-            self._policies[contestant.label] = load_policy(contestant, self._order.device)
-            use_one_thread()
+        policy = self._policies[self._order.contestants[number].label]
         try:
-            row = run_once(self._cell, self._policies[contestant.label], self._order.protocol, order)
+            row = run_once(self._cell, policy, self._order.protocol, order)
         except SceneError as error:
             row = RunRow(order.name, order.number, order.seed, ended="skipped", message=str(error))
         return row.as_dict()

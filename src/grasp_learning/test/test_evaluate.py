@@ -257,6 +257,13 @@ def test_wrong_arguments_are_told_in_words(tmp_path, capsys):
     assert "given 1 times for 2 policies" in capsys.readouterr().err
     assert evaluate.main([*command(tmp_path), "--cell-options", "nonsense"]) == 2
     assert "expected a mapping" in capsys.readouterr().err
+    # What only a policy itself can refuse is told in its words too, not from a worker's traceback.
+    for extra, words in ((("--options", "{moon: 1}"), "there is no setting 'moon'"), (("--device", "moon"), "'moon'")):
+        asked = ["--policy", "push_grasp", "--protocol", "random_30", "--runs", "1", "--workers", "1", *extra]
+        assert evaluate.main(asked) == 2
+        told = capsys.readouterr().err
+        assert words in told
+        assert "Traceback" not in told
 
 
 def test_what_differs_between_checkpoints_is_listed(tmp_path):

@@ -14,6 +14,7 @@ from pydantic import Field
 from sklearn.metrics import roc_auc_score
 
 from grasp_core.config import Config, ConfigError
+from grasp_policies.devices import torch_device
 from grasp_policies.patch_grasp import checkpoint
 from grasp_policies.patch_grasp.dataset import Augmentation, Episodes, Patches, build
 from grasp_policies.patch_grasp.network import PatchNetwork, masked_loss
@@ -77,7 +78,7 @@ class Learner:
         torch.set_num_threads(settings.threads)
         torch.manual_seed(seed)
         self.config, self.settings, self.seed = config, settings, seed
-        self._device = torch.device(device)
+        self._device = torch_device(device)
         self.network = PatchNetwork(config).to(self._device).eval()
         self._stage, self._planned = -1, 1
         self._optimiser = self._make_optimiser(settings.learning_rate)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from grasp_policies.devices import torch_device
 from grasp_policies.heightmaps.state import State
 from grasp_policies.patch_grasp.dataset import shown
 from grasp_policies.patch_grasp.network import PatchNetwork, fused
@@ -54,8 +55,8 @@ class Scorer:
         coarse_angles: int = 6,
         fine_share: float = 0.05,
     ) -> None:
-        self.network, self.config = fused(network).to(torch.device(device)), config
-        self._device = torch.device(device)
+        self._device = torch_device(device)
+        self.network, self.config = fused(network).to(self._device), config
         self._coarse, self._fine = coarse_angles, fine_share
 
     def chances(self, state: State, pixels: NDArray[np.int64], views: int | None = None) -> NDArray[np.float32]:

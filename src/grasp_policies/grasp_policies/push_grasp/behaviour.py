@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
 from grasp_core.cell import Cell
 from grasp_core.config import Config
+from grasp_policies.devices import torch_device
 from grasp_policies.heightmaps.state import State, changed, look
 from grasp_policies.push_grasp import checkpoint
 from grasp_policies.push_grasp.choosing import at_random, choose
@@ -85,7 +85,7 @@ class Behaviour:
             if folder is None:
                 raise ValueError(f"random_share is {settings.random_share}: a checkpoint to follow is needed")
             networks, trained = checkpoint.load(folder)
-            self._evaluator = Evaluator({p: n.to(torch.device(device)) for p, n in networks.items()}, trained, device)
+            self._evaluator = Evaluator({p: n.to(torch_device(device)) for p, n in networks.items()}, trained, device)
         self._acting = ActingSettings(epsilon=settings.epsilon, temperature=settings.temperature)
 
     def run_episode(self, cell: Cell, scene: str, seed: int, max_steps: int) -> Episode:

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from grasp_core.config import Config
+from grasp_policies.devices import torch_device
 from grasp_policies.push_grasp import checkpoint
 from grasp_policies.push_grasp.dataset import Augmentation, Dataset, Tries, build
 from grasp_policies.push_grasp.network import OUTPUT_STRIDE
@@ -96,7 +97,7 @@ class Learner:
         torch.set_num_threads(settings.threads)
         torch.manual_seed(seed)
         self.config, self.settings, self.seed = config, settings, seed
-        self._device = torch.device(device)
+        self._device = torch_device(device)
         self.networks = {p: n.to(self._device) for p, n in checkpoint.make_networks(config).items()}
         self._optimiser = self._make_optimiser()
         self._stage = -1

@@ -16,6 +16,7 @@ from grasp_core.actions import Action, Stop
 from grasp_core.cell import Outcome
 from grasp_core.observation import Observation
 from grasp_core.policy import CameraNeed, Candidate, Decision, Goal, PolicySpec
+from grasp_policies.devices import torch_device
 from grasp_policies.heightmaps.state import State, changed, look
 from grasp_policies.push_grasp import checkpoint
 from grasp_policies.push_grasp.choosing import Passed, choose, runners_up, without
@@ -50,7 +51,7 @@ class PushGraspPolicy:
         if acting.threads is not None:
             torch.set_num_threads(acting.threads)
         self._config, self._acting = config, acting
-        device = torch.device(acting.device)
+        device = torch_device(acting.device)
         self._networks = {p: n.to(device).eval() for p, n in networks.items()}
         self._evaluator = Evaluator(self._networks, config, acting.device)
         self._learner = (

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from grasp_policies.devices import torch_device
 from grasp_policies.heightmaps.cutouts import channels, full_size, turned
 from grasp_policies.heightmaps.state import State
 from grasp_policies.push_grasp.network import LIGHT_REACH_PX, OUTPUT_STRIDE, QNetwork
@@ -62,7 +63,7 @@ class Evaluator:
 
     def __init__(self, networks: Mapping[int, QNetwork], config: PushGraspConfig, device: str = "cpu") -> None:
         self._config = config
-        self._device = torch.device(device)
+        self._device = torch_device(device)
         self.networks = {p: _folded(n).to(self._device) for p, n in networks.items()}
 
     @torch.inference_mode()
