@@ -28,13 +28,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Program:
-    """A node's program: ``told`` is set once it is to stop."""
+    """A node's program: ``told`` is set once it is to stop; a signal ends it where it is unless it is ``listening``."""
 
     def __init__(self) -> None:
         self.told = threading.Event()
         self.begun = False
         self._told_at = float("inf")
-        self._listening = self._patient = False
+        self.listening = self._patient = False
         self._executor: Any = None
 
     def listen(self, patient: bool = False) -> None:
@@ -42,13 +42,11 @@ class Program:
 
         Another one, ``PATIENCE_S`` later, still does, unless ``patient``: hardware comes to rest first.
         """
-        self._listening, self._patient = True, patient
-        for number in SIGNALS:
-            signal.signal(number, self._hear)
+        self.listening, self._patient = True, patient
 
     def spin(self, node: Node, threads: int = 1, ended: Callable[[], bool] = lambda: False) -> None:
         """Serve a node until told to stop, or until ``ended``; ``listen`` first where it should be ``patient``."""
-        if not self._listening:
+        if not self.listening:
             self.listen()
         self.begun = True
         self._executor = MultiThreadedExecutor(threads) if threads > 1 else SingleThreadedExecutor()
@@ -67,12 +65,15 @@ class Program:
         while not done() and (left_s := deadline - time.monotonic()) > 0.0:
             self._executor.spin_once(timeout_sec=min(left_s, 0.02))
 
-    def _hear(self, *_: object) -> None:
+    def hear(self, *_: object) -> None:
+        """A signal has come."""
         now = time.monotonic()
-        if not self._patient and now - self._told_at > PATIENCE_S:
-            raise KeyboardInterrupt
+        again = not self._patient and now - self._told_at > PATIENCE_S
         self._told_at = min(self._told_at, now)
+        # Also where it is raised: what is interrupted may swallow it, as destructors do.
         self.told.set()
+        if again or not self.listening:
+            raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
@@ -96,7 +97,7 @@ def program(name: str, refusals: tuple[type[Exception], ...], args: list[str] | 
     try:
         # Both: a shell has what it starts in the background ignore the one, and Python knows nothing of the other.
         for number in SIGNALS:
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, running.hear)
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         yield running
     except refusals as error:
@@ -106,7 +107,7 @@ def program(name: str, refusals: tuple[type[Exception], ...], args: list[str] | 
         raise SystemExit(REFUSED_CODE) from error
     except KeyboardInterrupt:
         # Told to stop while the node was being made: there is nothing to end. Or told again.
-        if running.told.is_set():
+        if running.listening:
             raise SystemExit(STOPPED_CODE) from None
     finally:
         rclpy.try_shutdown()

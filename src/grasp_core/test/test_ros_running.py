@@ -38,6 +38,21 @@ with program("slow", (ValueError,)) as running:
     threading.Event().wait()
 say("left in order")
 """
+SWALLOWING = """
+class Slow(Node):
+    def __init__(self):
+        super().__init__("slow")
+        say("loading")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            say("swallowed")
+
+
+with program("slow", ()) as running:
+    running.spin(Slow())
+say("left in order")
+"""
 SERVING = """
 class Slow(Node):
     def __init__(self):
@@ -140,6 +155,13 @@ def test_told_to_stop_while_it_is_made_it_leaves(number):
     code, out, err = ended(process)
     assert (code, out) == (0, "left in order\n")
     assert "Traceback" not in err
+
+
+def test_a_signal_that_was_swallowed_is_not_forgotten():
+    process = started(SWALLOWING)
+    assert process.stdout.readline() == "loading\n"
+    process.send_signal(signal.SIGINT)
+    assert ended(process)[:2] == (0, "swallowed\nleft in order\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -104,6 +104,9 @@ class RunEpisodesNode(Node):
             self._say(f"the episode manager did not say within {CANCEL_S:g} s whether it takes the goal; it may yet")
             return c.stopped_code
         handle = sent.result()
+        if not handle.accepted and told.is_set():
+            self._say("told to stop before the episodes began")
+            return c.stopped_code
         if not handle.accepted:
             return self._finish(RunEpisodes.Result(message="the episode manager refused the goal; is it busy?"))
         answer = handle.get_result_async()

@@ -135,7 +135,12 @@ class Bridge:
         """
         self._first = (scene, seed, count)
         self._thread.start()
-        return self._ready.result()
+        try:
+            return self._ready.result()
+        except BaseException:
+            # Also when interrupted: a thread that is still inside of the simulator keeps Python from ending.
+            self.close()
+            raise
 
     def reset(self, scene: str, seed: int, count: int | None) -> int:
         """Make a scene anew; returns the number of objects. Running motions are given up.

@@ -121,3 +121,16 @@ def test_a_scene_in_the_making_is_given_up_at_the_end(monkeypatch):
         bridge.close()
         with pytest.raises(RuntimeError, match="before the scene is made"):
             answer.result()
+
+
+def test_who_is_interrupted_while_the_world_is_made_waits_for_its_thread(monkeypatch):
+    bridge = Bridge(load_cell_config("ur5"), BridgeSettings(), lambda _: None, lambda *_: None, lambda _: False)
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bridge._ready, "result", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bridge.start("single", 0, None)
+    assert bridge._thread.ident is not None
+    assert not bridge._thread.is_alive()
