@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -90,9 +91,14 @@ def program(name: str, refusals: tuple[type[Exception], ...], args: list[str] | 
         args: of the program; those of the process if there are none.
 
     Raises:
-        SystemExit: the node was refused, with ``REFUSED_CODE`` and its sentence logged; or it was told to stop again
-            while it did not come to its end, with ``STOPPED_CODE``.
+        SystemExit: help was asked for, which starts nothing; the node was refused, with ``REFUSED_CODE`` and its
+            sentence logged; or it was told to stop again while it did not come to its end, with ``STOPPED_CODE``.
     """
+    if {"-h", "--help"} & set(sys.argv[1:] if args is None else args):
+        print(
+            f"usage: {name} --ros-args -p NAME:=VALUE ...\n\n`ros2 param describe /{name} NAME` tells of a parameter."
+        )
+        raise SystemExit(0)
     running = Program()
     try:
         # Both: a shell has what it starts in the background ignore the one, and Python knows nothing of the other.

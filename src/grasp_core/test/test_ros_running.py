@@ -134,6 +134,15 @@ def ended(process):
     return process.returncode, out, err
 
 
+def test_who_asks_for_help_starts_nothing():
+    process = subprocess.run(
+        [sys.executable, "-c", HEAD + LOADING, "--help"], capture_output=True, text=True, timeout=WAIT_S, check=False
+    )
+    assert process.returncode == 0
+    assert process.stdout.startswith("usage: slow --ros-args -p NAME:=VALUE")
+    assert "loading" not in process.stdout
+
+
 def test_a_refusal_is_a_sentence_and_a_code():
     code, _, err = ended(started(REFUSED))
     assert code == 2

@@ -14,6 +14,7 @@ from rclpy.node import Node
 from grasp_core import resources
 from grasp_core.cell_config import CellConfig
 from grasp_core.config import ConfigError
+from grasp_core.node_help import show_help
 from grasp_core.ports import StateError
 from grasp_core.ros_running import program
 from grasp_description.cell_kinematics import CellKinematics, GripperGeometry
@@ -52,7 +53,7 @@ class EpisodeManagerNode(Node):
         )
         grippers = {name: GripperGeometry(settings) for name, settings in self._cell_config.grippers.items()}
         self.graph = GraphCell(RosCell(self._cell_config, CellKinematics(self._cell_config), grippers, options))
-        self._truth = RosTruth(self, inputs) if self._judge_kind == "simulator" else None
+        self._truth = RosTruth(self, inputs, self.graph.since_ns) if self._judge_kind == "simulator" else None
         self._judge = self._make_judge(judge_camera)
         self._decider = RosDecider(self, self._config, calls)
         self._recorder = RecorderClient(self, calls, self._config.recorder_wait_s, self._config.recorder_silence_s)
@@ -158,6 +159,8 @@ class EpisodeManagerNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the manager until it is told to stop."""
+    if show_help(ManagerConfig, "ros2 run grasp_episodes episode_manager_node", args):
+        return
     logging.basicConfig(level=logging.INFO, format="[%(levelname)s] [episode_manager]: %(message)s")
     with program("episode_manager", (ValueError, LookupError, OSError, StateError), args) as running:
         node = EpisodeManagerNode()

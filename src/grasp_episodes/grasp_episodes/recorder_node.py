@@ -19,6 +19,7 @@ from rclpy.node import Node
 
 from grasp_core import resources
 from grasp_core.config import Config, ConfigError
+from grasp_core.node_help import show_help
 from grasp_core.ros_running import program
 from grasp_episodes import ros_topics as ros
 from grasp_episodes.mcap_writer import Topic
@@ -224,6 +225,8 @@ def _missing(bag: EpisodeRecorder, expected: dict[str, int]) -> bool:
 
 def main(args: list[str] | None = None) -> None:
     """Record until told to stop."""
+    if show_help(RecorderConfig, "ros2 run grasp_episodes recorder_node", args):
+        return
     with program("recorder", (ConfigError, OSError, re.error), args) as running:
         node = RecorderNode()
         try:

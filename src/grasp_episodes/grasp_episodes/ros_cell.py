@@ -138,7 +138,8 @@ class RosCell:
         request = ResetScene.Request(scene=scene, seed=seed, objects=objects)
         answer = call_service(self._reset, request, self.options.reset_timeout_s, self._cancel)
         # Also after a refusal: the scene may have been cleared before it could not be made.
-        self._since_ns = self._now_ns() + SCENE_MARGIN_NS
+        # Not by the clock alone: on a busy machine it may lag behind the scene that was made.
+        self._since_ns = max(self._now_ns() + SCENE_MARGIN_NS, ros.nanoseconds(answer.ready))
         self._wait_for_joints(self._since_ns, self.options.answer_timeout_s)
         for gripper in self.grippers.values():
             gripper.forget()

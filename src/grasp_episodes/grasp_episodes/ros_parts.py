@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -138,10 +139,15 @@ class RosDecider:
 
 
 class RosTruth:
-    """Where the simulator's objects are and which were held, from ``/ground_truth``."""
+    """Where the simulator's objects are and which were held, from ``/ground_truth``.
 
-    def __init__(self, node: Node, group: CallbackGroup) -> None:
-        self._node = node
+    Args:
+        node, group: where it is listened to.
+        since_ns: what is stamped earlier is of another scene, or of before what was done last.
+    """
+
+    def __init__(self, node: Node, group: CallbackGroup, since_ns: Callable[[], int] = lambda: 0) -> None:
+        self._node, self._since_ns = node, since_ns
         self._arrived = threading.Condition()
         self._objects: MarkerArray | None = None
         self._stamp_ns = 0
@@ -158,7 +164,7 @@ class RosTruth:
         Raises:
             StateError: nothing came, or waiting was given up.
         """
-        since_ns = self._node.get_clock().now().nanoseconds
+        since_ns = max(self._node.get_clock().now().nanoseconds, self._since_ns())
         with self._arrived:
             if not self._arrived.wait_for(lambda: self._given_up or self._stamp_ns >= since_ns, TRUTH_S):
                 raise StateError(f"nothing came on ground_truth/objects for {TRUTH_S:g} s; is this graph simulated?")

@@ -24,6 +24,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 
 from grasp_core.config import Config, ConfigError
+from grasp_core.node_help import show_help
 from grasp_core.ros_running import STOPPED_CODE, program
 from grasp_episodes import ros_conversions, summary
 from grasp_episodes.ros_parameters import parameters
@@ -220,6 +221,8 @@ def _pixels(image: Image) -> Any:
 
 def main(args: list[str] | None = None) -> None:
     """Run the episodes; exit code 0 when an object was grasped and nothing failed."""
+    if show_help(RunConfig, "ros2 run grasp_episodes run_episodes", args):
+        return
     with program("run_episodes", (ConfigError,), args) as running:
         running.listen()
         sys.exit(RunEpisodesNode().run(running.told))

@@ -17,6 +17,8 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse  # noqa: E40
 from rclpy.callback_groups import ReentrantCallbackGroup  # noqa: E402
 from rclpy.executors import MultiThreadedExecutor  # noqa: E402
 from rclpy.task import Future  # noqa: E402
+from rclpy.time import Time  # noqa: E402
+from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from grasp_core.cell_config import ArmConfig, GripperConfig  # noqa: E402
 from grasp_core.joint_states import JointStates  # noqa: E402
@@ -316,3 +318,16 @@ def test_who_waits_for_the_truth_is_told_when_that_is_given_up(graph, before):
     with pytest.raises(StateError, match="told to stop"):
         truth.look()
     assert time.monotonic() - begin < 0.8 * TRUTH_S
+
+
+def test_the_truth_of_the_scene_before_is_not_taken_for_that_of_the_new_one(graph):
+    """A clock that lags behind the new scene lets what was stamped in the old one look new."""
+    node, _ = graph
+    new_ns = node.get_clock().now().nanoseconds + 3_600_000_000_000
+    truth = RosTruth(node, ReentrantCallbackGroup(), lambda: new_ns)
+    old, new = (MarkerArray(markers=[Marker(action=Marker.ADD, id=k)]) for k in (0, 1))
+    old.markers[0].header.stamp = Time(nanoseconds=new_ns - 1).to_msg()
+    new.markers[0].header.stamp = Time(nanoseconds=new_ns).to_msg()
+    truth._keep_objects(old)
+    threading.Timer(0.2, truth._keep_objects, (new,)).start()
+    assert set(truth.look().positions) == {1}

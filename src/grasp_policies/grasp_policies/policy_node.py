@@ -20,6 +20,7 @@ from visualization_msgs.msg import MarkerArray
 
 from grasp_core.camera import CameraFrame
 from grasp_core.cell import Reason
+from grasp_core.node_help import show_help
 from grasp_core.observation import UNKNOWN_GRIPPER, ArmObservation, Observation
 from grasp_core.policy import Decision, Goal
 from grasp_core.ports import StateError
@@ -155,6 +156,8 @@ class PolicyNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop."""
+    if show_help(PolicyNodeConfig, "ros2 run grasp_policies policy_node", args):
+        return
     with program("policy", (ValueError, LookupError, OSError), args) as running:
         node = PolicyNode()
         running.spin(node, threads=4)

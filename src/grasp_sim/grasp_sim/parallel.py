@@ -7,6 +7,7 @@ each worker's cell. A worker that dies is reported and replaced; the others neve
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import traceback
@@ -209,10 +210,10 @@ def _work(pipe: Connection, make: Callable[[int], Any], index: int) -> None:
     try:
         cell = make(index)
     except REFUSALS as error:
-        pipe.send(("refused", str(error)))
+        _tell(pipe, "refused", str(error))
         return
     except Exception:  # noqa: BLE001 - whatever it is, the parent must hear of it
-        pipe.send(("error", traceback.format_exc()))
+        _tell(pipe, "error", traceback.format_exc())
         return
     pipe.send(("ready", None))
     while True:
@@ -230,3 +231,9 @@ def _work(pipe: Connection, make: Callable[[int], Any], index: int) -> None:
     close = getattr(cell, "close", None)
     if close is not None:
         close()
+
+
+def _tell(pipe: Connection, kind: str, text: str) -> None:
+    # The parent has heard it from another worker and gone, where that was quicker.
+    with contextlib.suppress(BrokenPipeError):
+        pipe.send((kind, text))

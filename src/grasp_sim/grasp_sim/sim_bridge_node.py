@@ -9,6 +9,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
+from rclpy.time import Time
 from std_srvs.srv import SetBool, Trigger
 
 from grasp_core.ros_running import program
@@ -109,6 +110,7 @@ class SimBridgeNode(Node):
         count = None if request.objects < 0 else request.objects
         try:
             response.objects = self.bridge.reset(request.scene or self._scene, request.seed, count)
+            response.ready = Time(nanoseconds=self.bridge.now_ns).to_msg()
             response.success = True
         except (RuntimeError, ValueError, LookupError, OSError) as error:
             response.message = str(error)
